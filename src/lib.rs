@@ -1,0 +1,20 @@
+//! The synchronization primitives of Python's `threading`, for Rust.
+#![warn(missing_docs)]
+
+mod deadline;
+mod error;
+mod event;
+mod futex;
+mod guard;
+mod lock;
+mod rlock;
+mod semaphore;
+mod spin;
+mod sync;
+
+pub use error::ReleaseError;
+pub use event::Event;
+pub use guard::{Guard, Guarded};
+pub use lock::Lock;
+pub use rlock::RLock;
+pub use semaphore::{BoundedSemaphore, Semaphore};
