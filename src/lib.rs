@@ -7,6 +7,7 @@ mod event;
 mod futex;
 mod guard;
 mod lock;
+pub mod model;
 mod rlock;
 mod semaphore;
 mod spin;

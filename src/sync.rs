@@ -1,14 +1,21 @@
-//! What the primitives are built from: atomics, cells and thread identity, from `core` and `std`
-//! or from the model checker. The only place, with `futex` and `model`, that knows which.
+//! What the primitives are built from: atomics, cells and thread identity, from `core` and `std`,
+//! or from one of the two checkers. The only place, with `futex` and `model`, that knows which.
 
-pub(crate) use imp::{AtomicU32, AtomicU64, Ordering, UnsafeCell, thread_id};
+pub(crate) use imp::{AtomicU32, AtomicU64, UnsafeCell, thread_id};
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+pub(crate) use imp::{peek, thread};
 
-/// Whether a model checker runs this build. Spinning is left out of a model: a poll that may be
-/// repeated at will adds interleavings without end, and proves nothing that waiting does not.
-pub(crate) const MODELLED: bool = cfg!(all(loom, feature = "loom"));
+pub(crate) use core::sync::atomic::Ordering;
 
-/// Defines a function that is `const`, but for a model, whose atomics have to be registered with
-/// the checker when they are made.
+/// Whether a checker runs this build. Spinning is left out of a model: a poll that may be repeated
+/// at will adds interleavings without end, and proves nothing that waiting does not.
+pub(crate) const MODELLED: bool = cfg!(any(
+    all(loom, feature = "loom"),
+    all(shuttle, feature = "shuttle")
+));
+
+/// Defines a function that is `const`, but for loom, whose atomics have to be registered with the
+/// checker when they are made.
 #[cfg(not(all(loom, feature = "loom")))]
 macro_rules! const_fn {
     ($(#[$attribute:meta])* $visibility:vis fn $($rest:tt)*) => {
@@ -25,25 +32,22 @@ macro_rules! const_fn {
 
 pub(crate) use const_fn;
 
-#[cfg(not(all(loom, feature = "loom")))]
+/// The next of the identities that [`thread_id`] gives out: never 0, and none twice.
+#[cold]
+fn next_thread_id() -> u64 {
+    use core::sync::atomic::AtomicU64;
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: only that no two are the same matters. A count of 2^64 is not reached. The counter
+    // is `core`'s in a model too: it is of no concern to the order of events.
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The real machine.
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
 mod imp {
+    pub(crate) use super::cell::UnsafeCell;
     use core::cell::Cell;
-    pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-    /// `core`'s cell with loom's interface, which sees when an access begins and ends.
-    #[repr(transparent)]
-    pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
-
-    impl<T> UnsafeCell<T> {
-        pub(crate) const fn new(value: T) -> Self {
-            Self(core::cell::UnsafeCell::new(value))
-        }
-
-        #[inline]
-        pub(crate) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
-            write(self.0.get())
-        }
-    }
+    pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64};
 
     /// The calling thread's identity: never 0, and never used again by another thread.
     #[inline]
@@ -53,44 +57,136 @@ mod imp {
         }
         ID.with(|id| {
             if id.get() == 0 {
-                id.set(next_thread_id());
+                id.set(super::next_thread_id());
             }
             id.get()
         })
     }
+}
 
-    #[cold]
-    fn next_thread_id() -> u64 {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        // Relaxed: only that no two are the same matters. A count of 2^64 is not reached.
-        NEXT.fetch_add(1, Ordering::Relaxed)
+/// `core`'s cell with loom's interface, which sees when an access begins and ends.
+#[cfg(not(all(loom, feature = "loom")))]
+mod cell {
+    #[repr(transparent)]
+    pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(core::cell::UnsafeCell::new(value))
+        }
+
+        #[inline]
+        pub(crate) fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+            access(self.0.get())
+        }
     }
 }
 
+/// loom: all interleavings, and all that the memory orderings allow.
 #[cfg(all(loom, feature = "loom"))]
 mod imp {
-    use core::ops::Deref;
-    pub(crate) use loom::cell::UnsafeCell;
     use loom::sync::atomic;
-    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 
-    /// loom's atomic, with an update that is one step.
-    pub(crate) struct AtomicU32(atomic::AtomicU32);
+    use super::Ordering;
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::thread;
+
+    /// See the native one.
+    pub(crate) fn thread_id() -> u64 {
+        loom::thread_local! {
+            static ID: u64 = super::next_thread_id();
+        }
+        ID.with(|id| *id)
+    }
+
+    /// A thread's turn at an atomic: before each access, a step that depends on all other turns.
+    ///
+    /// loom 0.7 remembers of each atomic one access, the last, to find out which orders of steps
+    /// are yet to be explored. So if a thread loads a word and another one loads it and then
+    /// changes it, it never runs the change before the first load: the second load has hidden the
+    /// first. A turn is a read-modify-write, which nothing hides. What an access does to the value
+    /// is then done within the turn; only a load is left with the choice of what old value to see.
+    struct Turn(atomic::AtomicU32);
+
+    impl Turn {
+        fn new() -> Self {
+            Self(atomic::AtomicU32::new(0))
+        }
+
+        fn take(&self) {
+            newest(&self.0, Ordering::Relaxed);
+        }
+
+        /// Takes a turn, and has `access` in it: no other thread comes between.
+        fn during<R>(&self, access: impl FnOnce() -> R) -> R {
+            self.take();
+            loom::stop_exploring();
+            let result = access();
+            loom::explore();
+            result
+        }
+    }
+
+    /// loom's atomic, with turns.
+    macro_rules! atomic {
+        ($Atomic:ident, $value:ty) => {
+            pub(crate) struct $Atomic {
+                turn: Turn,
+                value: atomic::$Atomic,
+            }
+
+            // What one of the two has no use for.
+            #[allow(dead_code)]
+            impl $Atomic {
+                pub(crate) fn new(value: $value) -> Self {
+                    Self {
+                        turn: Turn::new(),
+                        value: atomic::$Atomic::new(value),
+                    }
+                }
+
+                pub(crate) fn load(&self, order: Ordering) -> $value {
+                    // The load first: it has to choose which old value to see, which it may not
+                    // do while loom is told not to explore. The two are still one step.
+                    let value = self.value.load(order);
+                    loom::stop_exploring();
+                    self.turn.take();
+                    loom::explore();
+                    value
+                }
+
+                pub(crate) fn store(&self, value: $value, order: Ordering) {
+                    self.turn.during(|| self.value.store(value, order));
+                }
+
+                pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                    self.turn.during(|| self.value.swap(value, order))
+                }
+
+                pub(crate) fn fetch_or(&self, bits: $value, order: Ordering) -> $value {
+                    self.turn.during(|| self.value.fetch_or(bits, order))
+                }
+
+                pub(crate) fn compare_exchange(
+                    &self,
+                    old: $value,
+                    new: $value,
+                    set_order: Ordering,
+                    fetch_order: Ordering,
+                ) -> Result<$value, $value> {
+                    self.turn.during(|| {
+                        self.value
+                            .compare_exchange(old, new, set_order, fetch_order)
+                    })
+                }
+            }
+        };
+    }
+
+    atomic!(AtomicU32, u32);
+    atomic!(AtomicU64, u64);
 
     impl AtomicU32 {
-        pub(crate) fn new(value: u32) -> Self {
-            Self(atomic::AtomicU32::new(value))
-        }
-
-        /// The newest value, read in a step that every other access to the word depends on, but
-        /// that stores nothing: a compare-exchange of a value with itself.
-        pub(crate) fn peek(&self, order: Ordering) -> u32 {
-            const ANY: u32 = 0xDEAD_BEEF;
-            match self.0.compare_exchange(ANY, ANY, Ordering::Relaxed, order) {
-                Ok(value) | Err(value) => value,
-            }
-        }
-
         /// As `core`'s, which is a load and a loop of compare-exchanges; here it is one step.
         ///
         /// What the loop tries in vain changes nothing, and what it loads is but a guess at what
@@ -102,34 +198,46 @@ mod imp {
             fetch_order: Ordering,
             mut update: impl FnMut(u32) -> Option<u32>,
         ) -> Result<u32, u32> {
-            let old = self.peek(fetch_order);
-            let Some(new) = update(old) else {
-                return Err(old);
-            };
-            // Between the peek and the exchange no other thread gets a turn.
-            loom::stop_exploring();
-            let exchanged = self.0.compare_exchange(old, new, set_order, fetch_order);
-            loom::explore();
-            assert_eq!(exchanged, Ok(old), "an update is one step");
-            exchanged
+            self.turn.during(|| {
+                let old = newest(&self.value, fetch_order);
+                let new = update(old).ok_or(old)?;
+                self.value
+                    .compare_exchange(old, new, set_order, fetch_order)
+            })
         }
     }
 
-    impl Deref for AtomicU32 {
-        type Target = atomic::AtomicU32;
-
-        fn deref(&self) -> &atomic::AtomicU32 {
-            &self.0
-        }
+    /// The newest value, without a store and without order, in a step of its own.
+    pub(crate) fn peek(word: &AtomicU32) -> u32 {
+        word.turn.during(|| newest(&word.value, Ordering::Relaxed))
     }
 
-    /// See the native one. The counter is not loom's: it is of no concern to the order of events.
+    /// A load may see any old value: a compare-exchange, of a value with itself, sees the newest.
+    fn newest(value: &atomic::AtomicU32, order: Ordering) -> u32 {
+        const NEVER: u32 = 0xDEAD_BEEF;
+        match value.compare_exchange(NEVER, NEVER, Ordering::Relaxed, order) {
+            Ok(value) | Err(value) => value,
+        }
+    }
+}
+
+/// shuttle: random interleavings of more threads than loom can do, sequentially consistent.
+#[cfg(all(shuttle, feature = "shuttle", not(all(loom, feature = "loom"))))]
+mod imp {
+    pub(crate) use super::cell::UnsafeCell;
+    pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64};
+    pub(crate) use shuttle::thread;
+
+    /// See the native one.
     pub(crate) fn thread_id() -> u64 {
-        use core::sync::atomic as native;
-        static NEXT: native::AtomicU64 = native::AtomicU64::new(1);
-        loom::thread_local! {
-            static ID: u64 = NEXT.fetch_add(1, Ordering::Relaxed);
+        shuttle::thread_local! {
+            static ID: u64 = super::next_thread_id();
         }
         ID.with(|id| *id)
+    }
+
+    /// The newest value, in a step of its own.
+    pub(crate) fn peek(word: &AtomicU32) -> u32 {
+        word.load(super::Ordering::Relaxed)
     }
 }

@@ -23,24 +23,20 @@ use std::time::Instant;
 use crate::deadline::Deadline;
 use crate::sync::AtomicU32;
 
-#[cfg(all(loom, feature = "loom"))]
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) mod modelled;
-#[cfg(all(loom, feature = "loom"))]
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 use modelled as imp;
 
-#[cfg(all(
-    not(all(loom, feature = "loom")),
-    any(target_os = "linux", target_os = "android"),
-    not(racefree_parking)
-))]
-#[path = "linux.rs"]
-mod imp;
-
-#[cfg(all(
-    not(all(loom, feature = "loom")),
-    any(not(any(target_os = "linux", target_os = "android")), racefree_parking)
-))]
-#[path = "parking.rs"]
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+#[cfg_attr(
+    all(any(target_os = "linux", target_os = "android"), not(racefree_parking)),
+    path = "linux.rs"
+)]
+#[cfg_attr(
+    not(all(any(target_os = "linux", target_os = "android"), not(racefree_parking))),
+    path = "parking.rs"
+)]
 mod imp;
 
 /// How a wait ended.
@@ -82,7 +78,10 @@ pub(crate) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
 /// [`wake`]'s count for all who sleep.
 pub(crate) const ALL: u32 = u32::MAX;
 
-#[cfg(all(test, not(all(loom, feature = "loom"))))]
+#[cfg(all(
+    test,
+    not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))
+))]
 mod tests {
     use super::*;
     use std::sync::atomic::Ordering;

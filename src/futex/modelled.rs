@@ -1,6 +1,6 @@
-//! The futex as the model checker sees it.
+//! The futex as the model checkers see it.
 //!
-//! loom has none. This one has to be as weak as the kernel's, or the models prove nothing: in
+//! Neither loom nor shuttle has one. This one has to be as weak as the kernel's, or the models prove nothing: in
 //! particular a wake must order no memory, while everything in loom that unblocks a thread does.
 //! So there is a queue that loom does not see, and two looks at the word that it does:
 //!
@@ -17,34 +17,23 @@
 //!                                                 that would order memory, and end a later join
 //! ```
 //!
-//! A peek is a compare-exchange that fails: it reads the newest value, as the kernel does, stores
-//! nothing, orders nothing, and is a step that every other access to the word depends on.
+//! A peek reads the newest value, as the kernel does, stores nothing, orders nothing, and is a step
+//! that every other access to the word depends on.
 //!
-//! A waiter that nobody wakes stays parked, which loom reports as a deadlock: that is how a lost
+//! A waiter that nobody wakes stays parked, which the checker reports as a deadlock: that is how a lost
 //! wake-up shows.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use loom::thread;
-
 use super::{Outcome, Private};
-use crate::sync::{AtomicU32, Ordering};
+use crate::model::WakeOrder;
+use crate::sync::{AtomicU32, peek, thread};
 
 pub(crate) trait Scope {}
 
 impl Scope for Private {}
-
-/// Which of several sleepers a wake takes first. The kernel promises no order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WakeOrder {
-    /// The one that has slept longest.
-    #[default]
-    FirstIn,
-    /// The one that came last.
-    LastIn,
-}
 
 /// What a model may choose.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,7 +59,7 @@ struct Queue {
 
 thread_local! {
     // All the threads of a model run on one thread of the system, one at a time, and switch only
-    // at loom's own operations: none of which is called with this borrowed.
+    // at the checker's own operations: none of which is called with this borrowed.
     static QUEUE: RefCell<Queue> = RefCell::default();
 }
 
@@ -82,6 +71,11 @@ pub(crate) fn begin(config: Config) {
             ..Queue::default()
         };
     });
+}
+
+/// How many sleep, on whatever word.
+pub(crate) fn sleepers() -> usize {
+    QUEUE.with_borrow(|queue| queue.sleepers.len())
 }
 
 fn enqueue(word: &AtomicU32) -> usize {
@@ -125,11 +119,11 @@ fn take_spurious_wakeup() -> bool {
 }
 
 pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Instant>) -> Outcome {
-    if word.peek(Ordering::Relaxed) != expected {
+    if peek(word) != expected {
         return Outcome::Woken;
     }
     let id = enqueue(word);
-    word.peek(Ordering::Relaxed);
+    peek(word);
     if !is_queued(id) {
         return Outcome::Woken;
     }
@@ -148,9 +142,9 @@ pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Inst
 }
 
 pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
-    // SAFETY: under loom a primitive outlives the calls that are made on it: the models share it
+    // SAFETY: in a model a primitive outlives the calls that are made on it: the models share it
     // by reference count, and each thread holds its own.
-    unsafe { &*word }.peek(Ordering::Relaxed);
+    peek(unsafe { &*word });
     for _ in 0..count {
         let woken = QUEUE.with_borrow_mut(|queue| {
             let mut order = 0..queue.sleepers.len();
@@ -166,5 +160,264 @@ pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
             Some(_) => {}
             None => return,
         }
+    }
+}
+
+#[cfg(all(test, loom, feature = "loom"))]
+mod tests {
+    use std::panic::{self, AssertUnwindSafe};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+    use crate::deadline::Deadline;
+    use crate::futex::{self, wait, wake};
+    use crate::model::{Builder, RaceCell};
+    use crate::sync::Ordering;
+
+    struct Word {
+        word: AtomicU32,
+        data: RaceCell<u32>,
+    }
+
+    impl Word {
+        fn new() -> Arc<Self> {
+            Arc::new(Self {
+                word: AtomicU32::new(0),
+                data: RaceCell::new(0),
+            })
+        }
+
+        /// Sleeps until the word is not 0, and looks at it with `order`.
+        fn wait_until_set(&self, order: Ordering) {
+            while self.word.load(order) == 0 {
+                let _ = wait::<Private>(&self.word, 0, Deadline::Never);
+            }
+        }
+
+        fn set_and_wake(&self, count: u32) {
+            self.word.swap(1, Ordering::Release);
+            wake::<Private>(&raw const self.word, count);
+        }
+    }
+
+    fn far_away() -> Deadline {
+        Deadline::after(std::time::Duration::from_secs(1000))
+    }
+
+    fn spawn<R: 'static>(
+        word: &Arc<Word>,
+        body: impl FnOnce(&Word) -> R + 'static,
+    ) -> thread::JoinHandle<R> {
+        let word = Arc::clone(word);
+        thread::spawn(move || body(&word))
+    }
+
+    /// The message with which an execution of `body` fails.
+    fn failure(body: impl Fn() + Send + Sync + 'static) -> String {
+        let failure = panic::catch_unwind(AssertUnwindSafe(|| Builder::new().check(body)))
+            .expect_err("an execution has to fail");
+        failure
+            .downcast_ref::<String>()
+            .expect("a formatted message")
+            .clone()
+    }
+
+    #[test]
+    fn a_wake_after_the_change_is_never_lost() {
+        Builder::new().check(|| {
+            let word = Word::new();
+            let waiter = spawn(&word, |word| word.wait_until_set(Ordering::Acquire));
+            word.set_and_wake(1);
+            waiter.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_lost_wake_is_a_deadlock() {
+        let message = failure(|| {
+            let word = Word::new();
+            let waiter = spawn(&word, |word| word.wait_until_set(Ordering::Acquire));
+            word.word.swap(1, Ordering::Release);
+            waiter.join().unwrap();
+        });
+        assert!(message.contains("deadlock"), "{message}");
+    }
+
+    #[test]
+    fn a_wake_before_the_change_is_lost() {
+        let message = failure(|| {
+            let word = Word::new();
+            let waiter = spawn(&word, |word| word.wait_until_set(Ordering::Acquire));
+            wake::<Private>(&raw const word.word, 1);
+            word.word.swap(1, Ordering::Release);
+            waiter.join().unwrap();
+        });
+        assert!(message.contains("deadlock"), "{message}");
+    }
+
+    #[test]
+    fn a_wake_orders_no_memory() {
+        let hand_over = |order| {
+            move || {
+                let word = Word::new();
+                let waiter = spawn(&word, move |word| {
+                    word.wait_until_set(order);
+                    word.data.with(|data| assert_eq!(*data, 1));
+                });
+                word.data.with_mut(|data| *data = 1);
+                word.set_and_wake(1);
+                waiter.join().unwrap();
+            }
+        };
+        Builder::new().check(hand_over(Ordering::Acquire));
+        let message = failure(hand_over(Ordering::Relaxed));
+        assert!(message.contains("Causality violation"), "{message}");
+    }
+
+    /// Even a waiter that was asleep, and looks at nothing once it is woken.
+    #[test]
+    fn a_wake_that_is_trusted_is_a_race() {
+        let message = failure(|| {
+            let word = Word::new();
+            let waiter = spawn(&word, |word| {
+                if wait::<Private>(&word.word, 0, Deadline::Never) == Outcome::Woken {
+                    word.data.with(|data| assert_eq!(*data, 1));
+                }
+            });
+            word.data.with_mut(|data| *data = 1);
+            word.set_and_wake(1);
+            waiter.join().unwrap();
+        });
+        assert!(message.contains("Causality violation"), "{message}");
+    }
+
+    /// How often, over all executions, a timed wait was woken, timed out, and lost its race: timed
+    /// out although the word had been changed before it said so.
+    #[test]
+    fn a_timed_wait_ends_in_both_ways_and_their_race() {
+        let counts = Arc::new([const { AtomicUsize::new(0) }; 3]);
+        let seen = Arc::clone(&counts);
+        Builder::new().check(move || {
+            let word = Word::new();
+            let waiter = spawn(&word, |word| {
+                let outcome = wait::<Private>(&word.word, 0, far_away());
+                (outcome, peek(&word.word))
+            });
+            word.set_and_wake(1);
+            let kind = match waiter.join().unwrap() {
+                (Outcome::Woken, _) => 0,
+                (Outcome::TimedOut, 0) => 1,
+                (Outcome::TimedOut, _) => 2,
+            };
+            seen[kind].fetch_add(1, Relaxed);
+        });
+        for count in &*counts {
+            assert!(count.load(Relaxed) > 0, "{counts:?}");
+        }
+    }
+
+    /// A waiter that times out has not taken the wake from the one beside it.
+    #[test]
+    fn a_timeout_takes_no_wake() {
+        Builder::new().check(|| {
+            let word = Word::new();
+            let timed = spawn(&word, |word| {
+                // Whoever is woken passes the wake on; who timed out has none to pass on.
+                if wait::<Private>(&word.word, 0, far_away()) == Outcome::Woken {
+                    wake::<Private>(&raw const word.word, 1);
+                }
+            });
+            let waiter = spawn(&word, |word| word.wait_until_set(Ordering::Acquire));
+            word.set_and_wake(1);
+            timed.join().unwrap();
+            waiter.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_wait_ends_for_no_reason_as_often_as_told() {
+        let message = failure(|| {
+            let word = Word::new();
+            let _ = wait::<Private>(&word.word, 0, Deadline::Never);
+        });
+        assert!(message.contains("deadlock"), "{message}");
+        Builder::new().spurious_wakeups(2).check(|| {
+            let word = Word::new();
+            for _ in 0..2 {
+                assert_eq!(wait::<Private>(&word.word, 0, far_away()), Outcome::Woken);
+            }
+            assert_eq!(
+                wait::<Private>(&word.word, 0, far_away()),
+                Outcome::TimedOut
+            );
+        });
+    }
+
+    /// Who is woken by a single wake, if both sleep for certain.
+    fn first_woken(order: WakeOrder) -> usize {
+        let first = Arc::new(AtomicUsize::new(usize::MAX));
+        let seen = Arc::clone(&first);
+        Builder::new().wake_order(order).check(move || {
+            let word = Word::new();
+            let woken = Arc::new(AtomicUsize::new(usize::MAX));
+            let sleeper = |number: usize| {
+                let woken = Arc::clone(&woken);
+                spawn(&word, move |word| {
+                    let _ = wait::<Private>(&word.word, 0, Deadline::Never);
+                    let _ = woken.compare_exchange(usize::MAX, number, Relaxed, Relaxed);
+                    // Only one was woken, so it sees to the other.
+                    wake::<Private>(&raw const word.word, 1);
+                })
+            };
+            let threads = [sleeper(0), sleeper(1)];
+            peek(&word.word);
+            let in_order = QUEUE.with_borrow(|queue| {
+                let ids: Vec<_> = queue.sleepers.iter().map(|it| it.thread.id()).collect();
+                ids == threads.each_ref().map(|it| it.thread().id())
+            });
+            word.set_and_wake(1);
+            threads.into_iter().for_each(|it| it.join().unwrap());
+            if in_order {
+                seen.store(woken.load(Relaxed), Relaxed);
+            }
+        });
+        first.load(Relaxed)
+    }
+
+    #[test]
+    fn a_wake_takes_the_first_or_the_last_as_told() {
+        assert_eq!(first_woken(WakeOrder::FirstIn), 0);
+        assert_eq!(first_woken(WakeOrder::LastIn), 1);
+    }
+
+    #[test]
+    fn a_wake_reaches_its_own_word_alone() {
+        Builder::new().check(|| {
+            let [word, other] = [Word::new(), Word::new()];
+            let waiter = spawn(&word, |word| word.wait_until_set(Ordering::Acquire));
+            wake::<Private>(&raw const other.word, futex::ALL);
+            word.set_and_wake(1);
+            waiter.join().unwrap();
+            assert_eq!(sleepers(), 0);
+        });
+    }
+
+    /// loom itself does not run the change before the first load here: see `sync::Turn`.
+    #[test]
+    fn a_load_does_not_hide_another() {
+        let seen = Arc::new([const { AtomicUsize::new(0) }; 2]);
+        let values = Arc::clone(&seen);
+        Builder::new().check(move || {
+            let word = Word::new();
+            let other = spawn(&word, |word| {
+                word.word.load(Ordering::Relaxed);
+                word.word.swap(1, Ordering::Relaxed);
+            });
+            let value = word.word.load(Ordering::Relaxed);
+            values[value as usize].fetch_add(1, Relaxed);
+            other.join().unwrap();
+        });
+        assert!(seen.iter().all(|count| count.load(Relaxed) > 0), "{seen:?}");
     }
 }

@@ -1,0 +1,288 @@
+//! Models of `Event`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use racefree_loom::Event;
+use racefree_loom::model::{self, Builder, RaceCell};
+
+use crate::{Outcomes, bound, explore, explore_with, spawn};
+
+/// Some time. It does not pass in a model: both outcomes are explored.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// An event, and data that is written before it is set.
+struct Published {
+    event: Event,
+    data: RaceCell<u32>,
+}
+
+impl Published {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            event: Event::new(),
+            data: RaceCell::new(0),
+        })
+    }
+
+    fn publish(&self) {
+        self.data.with_mut(|data| *data = 1);
+        self.event.set();
+    }
+
+    fn wait_and_read(&self) {
+        self.event.wait();
+        self.read();
+    }
+
+    fn read(&self) {
+        self.data.with(|data| assert_eq!(*data, 1));
+    }
+}
+
+fn hand_off(builder: &Builder, waiters: usize) {
+    explore_with(builder, move || {
+        let published = Published::new();
+        let waiters: Vec<_> = (0..waiters)
+            .map(|_| spawn(&published, Published::wait_and_read))
+            .collect();
+        published.publish();
+        waiters
+            .into_iter()
+            .for_each(|waiter| waiter.join().unwrap());
+        assert!(published.event.is_set());
+    });
+}
+
+#[test]
+fn one_waiter() {
+    hand_off(&Builder::new(), 1);
+}
+
+#[test]
+fn one_waiter_despite_spurious_wakeups() {
+    hand_off(&Builder::new().spurious_wakeups(2), 1);
+}
+
+#[test]
+fn two_waiters() {
+    hand_off(&Builder::new(), 2);
+}
+
+#[test]
+fn three_waiters() {
+    hand_off(&bound(2, Some(3)), 3);
+}
+
+/// Whether so many waiters sleep at this moment.
+fn asleep(published: &Published, waiters: usize) -> bool {
+    // A step on the event's word, so that all the moments at which this may come are explored.
+    let _ = published.event.is_set();
+    model::sleepers() == waiters
+}
+
+/// A waiter that is certainly asleep is freed by the set, and sees what was written before it.
+#[test]
+fn hand_off_to_a_sleeper() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let published = Published::new();
+        let waiter = spawn(&published, Published::wait_and_read);
+        seen.record(asleep(&published, 1));
+        published.publish();
+        waiter.join().unwrap();
+    });
+    outcomes.assert_both();
+}
+
+/// A waiter that is certainly asleep is freed by a set that is followed by a clear at once.
+fn pulse(
+    builder: &Builder,
+    waiters: usize,
+    wait: impl Fn(&Published) + Copy + Send + Sync + 'static,
+) {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore_with(builder, move || {
+        let published = Published::new();
+        let threads: Vec<_> = (0..waiters).map(|_| spawn(&published, wait)).collect();
+        let all_asleep = asleep(&published, waiters);
+        seen.record(all_asleep);
+        published.publish();
+        if all_asleep {
+            published.event.clear();
+        }
+        threads
+            .into_iter()
+            .for_each(|waiter| waiter.join().unwrap());
+        assert_eq!(published.event.is_set(), !all_asleep);
+    });
+    outcomes.assert_both();
+}
+
+#[test]
+fn pulse_frees_a_sleeper() {
+    pulse(&Builder::new(), 1, Published::wait_and_read);
+}
+
+#[test]
+fn pulse_frees_two_sleepers() {
+    pulse(&bound(3, None), 2, |published| published.event.wait());
+}
+
+/// As a pulse, but somebody else clears: the waiter sees the set through the clear.
+#[test]
+fn pulse_cleared_by_another() {
+    explore(|| {
+        let published = Published::new();
+        let waiter = spawn(&published, Published::wait_and_read);
+        let all_asleep = asleep(&published, 1);
+        let clearer = spawn(&published, move |published| {
+            if all_asleep {
+                published.event.clear();
+            }
+        });
+        published.publish();
+        waiter.join().unwrap();
+        clearer.join().unwrap();
+    });
+}
+
+/// A timed wait that ends by its timeout says so; one that was set says that, and has the data.
+#[test]
+fn timeout_against_set() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let published = Published::new();
+        let waiter = spawn(&published, |published| {
+            let set = published.event.wait_timeout(TIMEOUT);
+            if set {
+                published.read();
+            }
+            set
+        });
+        published.publish();
+        seen.record(waiter.join().unwrap());
+    });
+    outcomes.assert_both();
+}
+
+/// A waiter that gives up takes no wake with it.
+#[test]
+fn timeout_beside_a_waiter() {
+    explore_with(&bound(4, None), || {
+        let published = Published::new();
+        let timed = spawn(&published, |published| {
+            let _ = published.event.wait_timeout(TIMEOUT);
+        });
+        let waiter = spawn(&published, Published::wait_and_read);
+        published.publish();
+        timed.join().unwrap();
+        waiter.join().unwrap();
+    });
+}
+
+/// Two threads set it: each waiter sees the one that it sees.
+#[test]
+fn set_against_set() {
+    explore(|| {
+        let published = Published::new();
+        let other = spawn(&published, |published| published.event.set());
+        let waiter = spawn(&published, |published| published.event.wait());
+        published.event.set();
+        waiter.join().unwrap();
+        other.join().unwrap();
+        assert!(published.event.is_set());
+    });
+}
+
+/// Who clears it and finds it set again sees what was written before that.
+#[test]
+fn set_after_clear_publishes() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let published = Published::new();
+        published.event.set();
+        let setter = spawn(&published, Published::publish);
+        published.event.clear();
+        let set_again = published.event.is_set();
+        if set_again {
+            published.read();
+        }
+        seen.record(set_again);
+        setter.join().unwrap();
+    });
+    outcomes.assert_both();
+}
+
+/// One clears it and one sets it: the later one has the last word, and the event goes on working.
+#[test]
+fn clear_against_set() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let published = Published::new();
+        published.event.set();
+        let setter = spawn(&published, |published| published.event.set());
+        published.event.clear();
+        setter.join().unwrap();
+        seen.record(published.event.is_set());
+        published.event.set();
+        published.event.wait();
+    });
+    outcomes.assert_both();
+}
+
+#[test]
+fn clear_against_clear() {
+    explore(|| {
+        let published = Published::new();
+        published.event.set();
+        let other = spawn(&published, |published| published.event.clear());
+        published.event.clear();
+        other.join().unwrap();
+        assert!(!published.event.is_set());
+        // The epoch has moved on by no more than it should: a waiter still waits for the next set.
+        let waiter = spawn(&published, Published::wait_and_read);
+        published.publish();
+        waiter.join().unwrap();
+    });
+}
+
+/// Who sees that the event is clear sees what was written before it was cleared.
+#[test]
+fn clear_publishes() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let published = Published::new();
+        published.event.set();
+        let looker = spawn(&published, |published| {
+            let clear = !published.event.is_set();
+            if clear {
+                published.read();
+            }
+            clear
+        });
+        published.data.with_mut(|data| *data = 1);
+        published.event.clear();
+        seen.record(looker.join().unwrap());
+    });
+    outcomes.assert_both();
+}
+
+/// Nobody passes an event that was cleared before, and is set after the data is there.
+#[test]
+fn no_passing_on_an_old_set() {
+    explore(|| {
+        let published = Published::new();
+        published.event.set();
+        published.event.clear();
+        let waiter = spawn(&published, Published::wait_and_read);
+        published.publish();
+        waiter.join().unwrap();
+    });
+}

@@ -1,0 +1,211 @@
+//! Models of `Lock`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use racefree_loom::model::{Builder, RaceCell, WakeOrder};
+use racefree_loom::{Lock, ReleaseError};
+
+use crate::{Outcomes, bound, explore, explore_with, spawn};
+
+/// Some time. It does not pass in a model: both outcomes are explored.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+struct Counter {
+    lock: Lock,
+    count: RaceCell<usize>,
+}
+
+impl Counter {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            lock: Lock::new(),
+            count: RaceCell::new(0),
+        })
+    }
+
+    /// A counter whose lock is held.
+    fn held() -> Arc<Self> {
+        let counter = Self::new();
+        counter.lock.acquire();
+        counter
+    }
+
+    /// The count is a race unless the lock excludes, and is wrong unless it hands over.
+    fn add(&self, rounds: usize) {
+        for _ in 0..rounds {
+            self.lock.acquire();
+            self.count.with_mut(|count| *count += 1);
+            self.lock.release().unwrap();
+        }
+    }
+
+    fn assert_count(&self, expected: usize) {
+        self.count.with(|count| assert_eq!(*count, expected));
+    }
+}
+
+/// Several threads that each add to the counter, main among them.
+fn adders(threads: usize, rounds: usize) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let counter = Counter::new();
+        let others: Vec<_> = (1..threads)
+            .map(|_| spawn(&counter, move |counter| counter.add(rounds)))
+            .collect();
+        counter.add(rounds);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        counter.assert_count(threads * rounds);
+        assert!(!counter.lock.locked());
+    }
+}
+
+#[test]
+fn exclusion() {
+    explore(adders(2, 2));
+}
+
+#[test]
+fn exclusion_of_three_rounds() {
+    explore_with(&bound(5, None), adders(2, 3));
+}
+
+#[test]
+fn exclusion_of_three() {
+    explore_with(&bound(4, None), adders(3, 1));
+}
+
+#[test]
+fn exclusion_despite_spurious_wakeups() {
+    explore_with(&Builder::new().spurious_wakeups(1), adders(2, 2));
+}
+
+/// One thread acquires, another one releases: what was written before is there to read.
+#[test]
+fn hand_over() {
+    explore(|| {
+        let counter = Counter::held();
+        let next = spawn(&counter, |counter| {
+            counter.lock.acquire();
+            counter.assert_count(1);
+        });
+        counter.count.with_mut(|count| *count = 1);
+        counter.lock.release().unwrap();
+        next.join().unwrap();
+    });
+}
+
+/// Nobody is forgotten, whoever is woken first.
+fn two_waiters(order: WakeOrder) {
+    explore_with(&bound(4, None).wake_order(order), || {
+        let counter = Counter::held();
+        let waiters = [(); 2].map(|()| spawn(&counter, |counter| counter.add(1)));
+        counter.lock.release().unwrap();
+        waiters
+            .into_iter()
+            .for_each(|waiter| waiter.join().unwrap());
+        counter.assert_count(2);
+    });
+}
+
+#[test]
+fn two_waiters_first_in() {
+    two_waiters(WakeOrder::FirstIn);
+}
+
+#[test]
+fn two_waiters_last_in() {
+    two_waiters(WakeOrder::LastIn);
+}
+
+#[test]
+fn timeout_against_release() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let counter = Counter::held();
+        let waiter = spawn(&counter, |counter| {
+            let acquired = counter.lock.acquire_timeout(TIMEOUT);
+            if acquired {
+                counter.assert_count(1);
+            }
+            acquired
+        });
+        counter.count.with_mut(|count| *count = 1);
+        counter.lock.release().unwrap();
+        let acquired = waiter.join().unwrap();
+        seen.record(acquired);
+        assert_eq!(counter.lock.try_acquire(), !acquired);
+    });
+    outcomes.assert_both();
+}
+
+/// A waiter that gives up takes no wake with it: the one beside it gets the lock.
+#[test]
+fn timeout_beside_a_waiter() {
+    explore_with(&bound(4, None), || {
+        let counter = Counter::held();
+        let timed = spawn(&counter, |counter| {
+            if counter.lock.acquire_timeout(TIMEOUT) {
+                counter.lock.release().unwrap();
+            }
+        });
+        let waiter = spawn(&counter, |counter| counter.add(1));
+        counter.lock.release().unwrap();
+        timed.join().unwrap();
+        waiter.join().unwrap();
+        counter.assert_count(1);
+    });
+}
+
+#[test]
+fn try_against_release() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let counter = Counter::held();
+        let trier = spawn(&counter, |counter| {
+            let acquired = counter.lock.try_acquire();
+            if acquired {
+                counter.assert_count(1);
+            }
+            acquired
+        });
+        counter.count.with_mut(|count| *count = 1);
+        counter.lock.release().unwrap();
+        let acquired = trier.join().unwrap();
+        seen.record(acquired);
+        assert_eq!(counter.lock.locked(), acquired);
+    });
+    outcomes.assert_both();
+}
+
+/// It is held once and released twice: exactly one of the two is told so.
+#[test]
+fn double_release() {
+    explore(|| {
+        let counter = Counter::held();
+        let other = spawn(&counter, |counter| counter.lock.release());
+        let results = [counter.lock.release(), other.join().unwrap()];
+        let refused = results
+            .iter()
+            .filter(|result| **result == Err(ReleaseError::Unlocked));
+        assert_eq!(refused.count(), 1);
+        assert!(!counter.lock.locked());
+    });
+}
+
+/// A release that is refused takes no wake from the one that is not.
+#[test]
+fn double_release_beside_a_waiter() {
+    explore(|| {
+        let counter = Counter::held();
+        let waiter = spawn(&counter, |counter| counter.lock.acquire());
+        let other = spawn(&counter, |counter| counter.lock.release().is_ok());
+        let here = counter.lock.release().is_ok();
+        let there = other.join().unwrap();
+        assert!(here || there);
+        waiter.join().unwrap();
+        // Either the waiter has it, or the second release took it from the waiter.
+        assert_eq!(counter.lock.locked(), !(here && there));
+    });
+}

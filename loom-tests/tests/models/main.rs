@@ -1,0 +1,111 @@
+//! The models: each runs every interleaving of a scenario, prints how many there were, and fails
+//! if any of them ends wrong.
+//!
+//! A scenario is given a preemption bound only where it would take too long without one; the bound
+//! is printed. The feature `deep` lifts the bounds, or raises them where there is no end without
+//! one.
+
+mod event;
+mod lock;
+mod programs;
+mod rlock;
+mod semaphore;
+
+use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread as system;
+
+use racefree_loom::model::{Builder, thread};
+
+/// Runs every execution of `body`, and prints how many there were.
+fn explore(body: impl Fn() + Send + Sync + 'static) {
+    explore_with(&Builder::new(), body);
+}
+
+/// As [`explore`], with a bound, another order of wake-ups, or wake-ups for no reason.
+fn explore_with(builder: &Builder, body: impl Fn() + Send + Sync + 'static) {
+    let executions = Arc::new(AtomicUsize::new(0));
+    let counted = {
+        let executions = Arc::clone(&executions);
+        move || {
+            executions.fetch_add(1, Ordering::Relaxed);
+            body();
+        }
+    };
+    match panic::catch_unwind(AssertUnwindSafe(|| builder.check(counted))) {
+        Ok(report) => say(&report.to_string()),
+        Err(failure) => {
+            let executions = executions.load(Ordering::Relaxed);
+            say(&format!("failed after {executions} executions"));
+            panic::resume_unwind(failure);
+        }
+    }
+}
+
+/// The preemption bound of a scenario that takes long: none, or a higher one, with `deep`.
+fn bound(quick: usize, deep: Option<usize>) -> Builder {
+    let bound = if cfg!(feature = "deep") {
+        deep
+    } else {
+        Some(quick)
+    };
+    match bound {
+        Some(bound) => Builder::new().preemption_bound(bound),
+        None => Builder::new(),
+    }
+}
+
+/// Runs `body` until an execution fails, and fails itself unless one does, for the reason that
+/// `message` is a part of.
+fn must_fail(message: &str, body: impl Fn() + Send + Sync + 'static) {
+    // The scenario's panic is expected: run it where its message is not printed as this test's.
+    let failure = panic::catch_unwind(AssertUnwindSafe(|| Builder::new().check(body)))
+        .expect_err("no execution fails");
+    let said = failure
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| failure.downcast_ref::<&str>().copied())
+        .expect("a panic has a message");
+    assert!(said.contains(message), "failed for another reason: {said}");
+    say(&format!(
+        "fails, as it must: {}",
+        said.lines().next().unwrap_or_default()
+    ));
+}
+
+/// Prints a line about the running model, past the test harness's capture.
+fn say(line: &str) {
+    let current = system::current();
+    let name = current.name().unwrap_or("model");
+    // A closed standard error is no reason to fail.
+    let _ = writeln!(io::stderr(), "{name}: {line}");
+}
+
+/// Runs `body` on another thread of the model.
+fn spawn<T: Send + Sync + 'static, R: 'static>(
+    shared: &Arc<T>,
+    body: impl FnOnce(&T) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let shared = Arc::clone(shared);
+    thread::spawn(move || body(&shared))
+}
+
+/// What came about over all the executions of a model: to show that both outcomes were explored.
+#[derive(Clone, Default)]
+struct Outcomes(Arc<[AtomicUsize; 2]>);
+
+impl Outcomes {
+    fn record(&self, outcome: bool) {
+        self.0[usize::from(outcome)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Fails unless both `true` and `false` were recorded.
+    fn assert_both(&self) {
+        for (outcome, count) in self.0.iter().enumerate() {
+            let count = count.load(Ordering::Relaxed);
+            assert!(count > 0, "outcome {outcome} was never seen");
+        }
+    }
+}

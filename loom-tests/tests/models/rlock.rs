@@ -1,0 +1,128 @@
+//! Models of `RLock`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use racefree_loom::model::RaceCell;
+use racefree_loom::{RLock, ReleaseError};
+
+use crate::{Outcomes, bound, explore, explore_with, spawn};
+
+struct Counter {
+    lock: RLock,
+    count: RaceCell<usize>,
+}
+
+impl Counter {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            lock: RLock::new(),
+            count: RaceCell::new(0),
+        })
+    }
+
+    /// Adds at the given depth, and again on the way out.
+    fn add_nested(&self, depth: u32) {
+        if depth > 0 {
+            let _guard = self.lock.guard();
+            self.count.with_mut(|count| *count += 1);
+            self.add_nested(depth - 1);
+            assert!(self.lock.is_owned());
+            self.count.with_mut(|count| *count += 1);
+        }
+    }
+}
+
+fn adders(threads: usize, rounds: usize, depth: u32) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let counter = Counter::new();
+        let add = move |counter: &Counter| (0..rounds).for_each(|_| counter.add_nested(depth));
+        let others: Vec<_> = (1..threads).map(|_| spawn(&counter, add)).collect();
+        add(&counter);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let expected = threads * rounds * 2 * depth as usize;
+        counter.count.with(|count| assert_eq!(*count, expected));
+        assert!(!counter.lock.locked());
+        assert_eq!(counter.lock.recursion_count(), 0);
+    }
+}
+
+#[test]
+fn exclusion() {
+    explore(adders(2, 1, 1));
+}
+
+#[test]
+fn nesting() {
+    explore(adders(2, 1, 2));
+}
+
+#[test]
+fn nesting_twice() {
+    explore_with(&bound(3, Some(5)), adders(2, 2, 2));
+}
+
+#[test]
+fn three_threads() {
+    explore_with(&bound(2, Some(3)), adders(3, 1, 2));
+}
+
+/// A thread that does not own it is refused, whatever the owner is doing meanwhile.
+#[test]
+fn release_by_another() {
+    explore(|| {
+        let counter = Counter::new();
+        let other = spawn(&counter, |counter| {
+            assert!(!counter.lock.is_owned());
+            assert_eq!(counter.lock.recursion_count(), 0);
+            assert_eq!(counter.lock.release(), Err(ReleaseError::NotOwner));
+        });
+        counter.add_nested(2);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn try_against_nesting() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let counter = Counter::new();
+        let trier = spawn(&counter, |counter| {
+            let acquired = counter.lock.try_acquire();
+            if acquired {
+                counter.add_nested(1);
+                counter.lock.release().unwrap();
+            }
+            acquired
+        });
+        counter.add_nested(2);
+        seen.record(trier.join().unwrap());
+        assert!(!counter.lock.locked());
+    });
+    outcomes.assert_both();
+}
+
+#[test]
+fn timeout_against_release() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let counter = Counter::new();
+        counter.lock.acquire();
+        let waiter = spawn(&counter, |counter| {
+            let acquired = counter.lock.acquire_timeout(Duration::from_secs(1));
+            assert_eq!(counter.lock.is_owned(), acquired);
+            if acquired {
+                counter.add_nested(1);
+                counter.lock.release().unwrap();
+            }
+            acquired
+        });
+        counter.add_nested(1);
+        counter.lock.release().unwrap();
+        seen.record(waiter.join().unwrap());
+        assert!(counter.lock.try_acquire());
+    });
+    outcomes.assert_both();
+}

@@ -1,0 +1,240 @@
+//! Models of `Semaphore` and `BoundedSemaphore`, which are one but for their limit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use racefree_loom::model::{Builder, RaceCell, WakeOrder};
+use racefree_loom::{BoundedSemaphore, ReleaseError, Semaphore};
+
+use crate::{Outcomes, bound, explore, explore_with, spawn};
+
+/// Some time. It does not pass in a model: both outcomes are explored.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A semaphore of one permit is a lock: it excludes, and hands over.
+fn one_permit(builder: &Builder, threads: usize, rounds: usize) {
+    explore_with(builder, move || {
+        let shared = Arc::new((Semaphore::new(1), RaceCell::new(0)));
+        let add = move |(semaphore, count): &(Semaphore, RaceCell<usize>)| {
+            for _ in 0..rounds {
+                semaphore.acquire();
+                count.with_mut(|count| *count += 1);
+                semaphore.release().unwrap();
+            }
+        };
+        let others: Vec<_> = (1..threads).map(|_| spawn(&shared, add)).collect();
+        add(&shared);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        shared.1.with(|count| assert_eq!(*count, threads * rounds));
+        assert_eq!(shared.0.value(), 1);
+    });
+}
+
+#[test]
+fn one_permit_for_two() {
+    one_permit(&Builder::new(), 2, 2);
+}
+
+#[test]
+fn one_permit_for_two_despite_spurious_wakeups() {
+    one_permit(&Builder::new().spurious_wakeups(1), 2, 2);
+}
+
+#[test]
+fn one_permit_for_three() {
+    one_permit(&bound(3, None), 3, 1);
+}
+
+/// Nothing is acquired before it is released, and what was written before that is there to read.
+#[test]
+fn hand_over() {
+    explore(|| {
+        let shared = Arc::new((Semaphore::new(0), RaceCell::new(0)));
+        let next = spawn(&shared, |(semaphore, data)| {
+            semaphore.acquire();
+            data.with(|data| assert_eq!(*data, 1));
+        });
+        shared.1.with_mut(|data| *data = 1);
+        shared.0.release().unwrap();
+        next.join().unwrap();
+        assert_eq!(shared.0.value(), 0);
+    });
+}
+
+/// Two releases, two acquires by one: it sees what both wrote.
+#[test]
+fn hand_over_from_two() {
+    explore(|| {
+        let shared = Arc::new((Semaphore::new(0), RaceCell::new(0), RaceCell::new(0)));
+        let other = spawn(&shared, |(semaphore, _, data)| {
+            data.with_mut(|data| *data = 2);
+            semaphore.release().unwrap();
+        });
+        let next = spawn(&shared, |(semaphore, one, two)| {
+            semaphore.acquire();
+            semaphore.acquire();
+            one.with(|data| assert_eq!(*data, 1));
+            two.with(|data| assert_eq!(*data, 2));
+        });
+        shared.1.with_mut(|data| *data = 1);
+        shared.0.release().unwrap();
+        other.join().unwrap();
+        next.join().unwrap();
+    });
+}
+
+/// Waiters, and as many permits for them, however they come: all get through.
+fn waiters(order: WakeOrder, release: impl Fn(&Arc<Semaphore>) + Copy + Send + Sync + 'static) {
+    explore_with(&bound(4, None).wake_order(order), move || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let waiters = [(); 2].map(|()| spawn(&semaphore, Semaphore::acquire));
+        release(&semaphore);
+        waiters
+            .into_iter()
+            .for_each(|waiter| waiter.join().unwrap());
+        assert_eq!(semaphore.value(), 0);
+    });
+}
+
+#[test]
+fn release_n_first_in() {
+    waiters(WakeOrder::FirstIn, |semaphore| {
+        semaphore.release_n(2).unwrap();
+    });
+}
+
+#[test]
+fn release_n_last_in() {
+    waiters(WakeOrder::LastIn, |semaphore| {
+        semaphore.release_n(2).unwrap();
+    });
+}
+
+#[test]
+fn two_releases_first_in() {
+    waiters(WakeOrder::FirstIn, |semaphore| {
+        semaphore.release().unwrap();
+        semaphore.release().unwrap();
+    });
+}
+
+#[test]
+fn two_releases_last_in() {
+    waiters(WakeOrder::LastIn, |semaphore| {
+        semaphore.release().unwrap();
+        semaphore.release().unwrap();
+    });
+}
+
+/// Three waiters and three permits: the chain of wakes is three long.
+#[test]
+fn release_n_to_three() {
+    explore_with(&bound(3, Some(4)), || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let waiters = [(); 3].map(|()| spawn(&semaphore, Semaphore::acquire));
+        semaphore.release_n(3).unwrap();
+        waiters
+            .into_iter()
+            .for_each(|waiter| waiter.join().unwrap());
+        assert_eq!(semaphore.value(), 0);
+    });
+}
+
+/// The permit is had, or it is there: never lost.
+#[test]
+fn timeout_against_release() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let waiter = spawn(&semaphore, |semaphore| semaphore.acquire_timeout(TIMEOUT));
+        semaphore.release().unwrap();
+        let acquired = waiter.join().unwrap();
+        seen.record(acquired);
+        assert_eq!(semaphore.value(), u32::from(!acquired));
+        assert_eq!(semaphore.try_acquire(), !acquired);
+    });
+    outcomes.assert_both();
+}
+
+/// A waiter that gives up takes no wake with it: the one beside it gets the permit, if the one
+/// that gave up does not have it.
+fn timeout_beside_a_waiter(order: WakeOrder) {
+    explore_with(&bound(4, None).wake_order(order), || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let timed = spawn(&semaphore, |semaphore| {
+            if semaphore.acquire_timeout(TIMEOUT) {
+                semaphore.release().unwrap();
+            }
+        });
+        let waiter = spawn(&semaphore, Semaphore::acquire);
+        semaphore.release().unwrap();
+        timed.join().unwrap();
+        waiter.join().unwrap();
+        assert_eq!(semaphore.value(), 0);
+    });
+}
+
+#[test]
+fn timeout_beside_a_waiter_first_in() {
+    timeout_beside_a_waiter(WakeOrder::FirstIn);
+}
+
+#[test]
+fn timeout_beside_a_waiter_last_in() {
+    timeout_beside_a_waiter(WakeOrder::LastIn);
+}
+
+#[test]
+fn try_against_release() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let shared = Arc::new((Semaphore::new(0), RaceCell::new(0)));
+        let trier = spawn(&shared, |(semaphore, data)| {
+            let acquired = semaphore.try_acquire();
+            if acquired {
+                data.with(|data| assert_eq!(*data, 1));
+            }
+            acquired
+        });
+        shared.1.with_mut(|data| *data = 1);
+        shared.0.release().unwrap();
+        let acquired = trier.join().unwrap();
+        seen.record(acquired);
+        assert_eq!(shared.0.value(), u32::from(!acquired));
+    });
+    outcomes.assert_both();
+}
+
+/// One permit is out and two threads release it: exactly one is refused, and the bound holds.
+#[test]
+fn over_release() {
+    explore(|| {
+        let semaphore = Arc::new(BoundedSemaphore::new(1));
+        semaphore.acquire();
+        let other = spawn(&semaphore, BoundedSemaphore::release);
+        let results = [semaphore.release(), other.join().unwrap()];
+        let refused = results
+            .iter()
+            .filter(|result| **result == Err(ReleaseError::TooManyReleases));
+        assert_eq!(refused.count(), 1);
+        assert_eq!(semaphore.value(), 1);
+    });
+}
+
+/// At its bound, a release either finds the permit out, or is refused and changes nothing.
+#[test]
+fn over_release_against_acquire() {
+    let outcomes = Outcomes::default();
+    let seen = outcomes.clone();
+    explore(move || {
+        let semaphore = Arc::new(BoundedSemaphore::new(1));
+        let acquirer = spawn(&semaphore, BoundedSemaphore::acquire);
+        let released = semaphore.release().is_ok();
+        acquirer.join().unwrap();
+        seen.record(released);
+        assert_eq!(semaphore.value(), u32::from(released));
+    });
+    outcomes.assert_both();
+}
