@@ -1,0 +1,263 @@
+//! Runs the examples, and looks at what they print.
+
+use std::collections::HashMap;
+use std::env;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use wait_timeout::ChildExt;
+
+/// The example `name`, which cargo builds beside this test, with `arguments`.
+fn command(name: &str, arguments: &[&str]) -> Command {
+    let test = env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let example = profile
+        .join("examples")
+        .join(name)
+        .with_extension(env::consts::EXE_EXTENSION);
+    assert!(
+        example.is_file(),
+        "{} is missing: `cargo test` builds it, `cargo test --test` does not",
+        example.display()
+    );
+    let mut command = Command::new(example);
+    command.args(arguments);
+    // What these ask for is asked for by the tests that mean it.
+    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Runs the example, and fails if it hangs. What it prints has to fit into a pipe.
+fn output(command: &mut Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let ended = child.wait_timeout(Duration::from_secs(60)).unwrap();
+    if ended.is_none() {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(ended.is_some(), "hangs: {output:?}");
+    output
+}
+
+/// What the example prints when all goes well.
+fn stdout(command: &mut Command) -> String {
+    let output = output(command);
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Fails unless `lines` are lines of `text`, in this order.
+#[track_caller]
+fn assert_lines(text: &str, lines: &[&str]) {
+    let mut rest = text.lines();
+    for line in lines {
+        assert!(rest.any(|it| it.trim() == *line), "no {line:?} in\n{text}");
+    }
+}
+
+/// The number before `word`.
+fn number_before(line: &str, word: &str) -> u64 {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let at = words.iter().position(|&it| it == word).unwrap();
+    words[at - 1].parse().unwrap()
+}
+
+#[test]
+fn counter_race() {
+    let arguments = ["--adds", "20000", "--threads", "3"];
+    let arguments = [&arguments[..], &["--decrementers", "20", "--pause-ms", "1"]].concat();
+    let text = stdout(&mut command("counter_race", &arguments));
+    assert_lines(
+        &text,
+        &[
+            "3 threads add 1, 20000 times each.",
+            "20 threads each read n, pause 1ms, and write n - 1.",
+            "n = 10",
+            "n = 0",
+        ],
+    );
+    let with: Vec<_> = text.lines().filter(|it| it.contains("with a")).collect();
+    assert!(with[0].contains("60000 of 60000, 0 lost"), "{text}");
+    assert!(with[1].contains("from 20 to 0"), "{text}");
+}
+
+#[test]
+fn counter_race_loses_updates() {
+    let arguments = ["--decrementers", "1", "--threads", "4"];
+    let loses = || {
+        let text = stdout(&mut command("counter_race", &arguments));
+        let without = text.lines().find(|it| it.contains("without")).unwrap();
+        number_before(without, "lost") > 0
+    };
+    // Once may go well by accident.
+    assert!((0..10).any(|_| loses()));
+}
+
+#[test]
+fn toilet_semaphore() {
+    let arguments = ["--people", "9", "--stalls", "4,2", "--stay-ms", "20"];
+    let text = stdout(&mut command("toilet_semaphore", &arguments));
+    for (run, stalls) in text.split("\n\n").zip([4, 2]) {
+        assert_lines(
+            run,
+            &[
+                &format!("9 people, {stalls} stalls: whoever finds them all taken waits."),
+                "Done: 9 of 9 people.",
+                &format!("Free stalls: {stalls}."),
+                "A release too many: Semaphore released too many times.",
+                &format!("Free stalls: {stalls}."),
+            ],
+        );
+        for step in ["enters", "leaves"] {
+            let mut people: Vec<_> = run
+                .lines()
+                .filter(|it| it.contains(step))
+                .map(|it| number_before(it, step))
+                .collect();
+            people.sort_unstable();
+            assert_eq!(people, (1..=9).collect::<Vec<_>>(), "{step}:\n{run}");
+        }
+        let most = run
+            .lines()
+            .filter(|it| it.ends_with("inside"))
+            .map(|it| number_before(it, "inside"))
+            .max()
+            .unwrap();
+        assert!((1..=stalls).contains(&most), "{run}");
+        assert_lines(run, &[&format!("Most inside at once: {most} of {stalls}.")]);
+    }
+    assert_eq!(text.matches("Done").count(), 2);
+}
+
+const LIGHT: [&str; 8] = [
+    "--cars",
+    "5",
+    "--cycles",
+    "2",
+    "--green-ms",
+    "200",
+    "--red-ms",
+    "400",
+];
+
+#[test]
+fn traffic_light() {
+    let text = stdout(&mut command("traffic_light", &LIGHT));
+    assert!(!text.contains('\x1b'), "{text:?}");
+    assert!(text.ends_with("\n5 of 5 waiting cars went, however short the green was.\n"));
+
+    // How often the light was green until now, and when each waiting car began to wait.
+    let mut greens = 0;
+    let mut waiting = HashMap::new();
+    let mut steps = Vec::new();
+    for line in text.lines().filter(|it| it.contains(" s ")) {
+        let words: Vec<_> = line.split_whitespace().skip(2).collect();
+        match words[..] {
+            ["green", "set():", ..] => greens += 1,
+            ["red", "clear():", ..] => {}
+            ["red", "set(),", "clear():", ..] => {
+                assert_eq!(waiting.len(), 5, "{text}");
+                greens += 1;
+            }
+            ["green", "car", car, "drives"] => {
+                assert!(!waiting.contains_key(car), "drives while it waits:\n{text}");
+            }
+            ["red", "car", car, "waits"] => {
+                assert_eq!(waiting.insert(car, greens), None, "waits twice:\n{text}");
+            }
+            [_, "car", car, "goes"] => {
+                let since = waiting.remove(car).expect("a car that waited");
+                assert!(greens > since, "goes on red:\n{text}");
+            }
+            _ => panic!("{line:?}"),
+        }
+        steps.push(words[words.len() - 1]);
+    }
+    assert_eq!(greens, 3);
+    assert!(waiting.is_empty(), "{text}");
+    for step in ["drives", "waits", "goes"] {
+        assert!(steps.contains(&step), "{text}");
+    }
+}
+
+#[test]
+fn traffic_light_has_colors_unless_they_are_unwanted() {
+    let mut colored = command("traffic_light", &LIGHT);
+    colored.env("CLICOLOR_FORCE", "1");
+    assert!(stdout(&mut colored).contains("\x1b["));
+    assert!(!stdout(colored.env("NO_COLOR", "1")).contains('\x1b'));
+}
+
+#[test]
+fn recursive_lock() {
+    let text = stdout(&mut command(
+        "recursive_lock",
+        &["--threads", "4", "--hold-ms", "5"],
+    ));
+    // Each thread's three lines are together, for the lock is its own from the first to the last.
+    let lines: Vec<_> = text.lines().filter(|it| it.contains("  thread ")).collect();
+    assert_eq!(lines.len(), 12, "{text}");
+    for lines in lines.chunks(3) {
+        let thread = lines[0].split_whitespace().nth(1);
+        let owner = lines[0].split_whitespace().find(|it| it.contains("owner="));
+        for (line, count) in lines.iter().zip([1, 2, 1]) {
+            assert_eq!(line.split_whitespace().nth(1), thread, "{text}");
+            assert!(line.contains(owner.unwrap()), "{text}");
+            assert!(
+                line.contains(&format!("recursion_count {count} ")),
+                "{text}"
+            );
+        }
+    }
+    assert!(text.contains("\nAll done: <unlocked racefree::RLock owner=0 at "));
+    assert_lines(
+        &text,
+        &[
+            "cannot release un-acquired lock",
+            "not acquired within 100 ms",
+        ],
+    );
+}
+
+#[test]
+fn help_tells_the_options() {
+    for (name, option) in [
+        ("counter_race", "--decrementers <DECREMENTERS>"),
+        ("toilet_semaphore", "--stalls <STALLS>"),
+        ("traffic_light", "--green-ms <GREEN_MS>"),
+        ("recursive_lock", "--threads <THREADS>"),
+    ] {
+        let help = stdout(&mut command(name, &["--help"]));
+        assert!(help.contains(option), "{help}");
+    }
+}
+
+#[test]
+fn bad_arguments_are_refused() {
+    for (name, arguments, reason) in [
+        ("counter_race", ["--threads", "0"], "0 is not in 1..=100"),
+        ("counter_race", ["--adds", "many"], "invalid digit found"),
+        (
+            "toilet_semaphore",
+            ["--stalls", "5,0"],
+            "0 is not in 1..=50",
+        ),
+        ("traffic_light", ["--cars", "101"], "101 is not in 1..=100"),
+        ("recursive_lock", ["--hold", "1"], "unexpected argument"),
+    ] {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = output(&mut command(name, &arguments));
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(2), "{stderr}");
+        assert!(stdout.is_empty());
+        assert!(stderr.contains(reason), "{stderr}");
+        assert!(stderr.contains(arguments[0]), "{stderr}");
+    }
+}
