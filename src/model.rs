@@ -403,6 +403,25 @@ pub fn sleepers() -> usize {
     crate::futex::modelled::sleepers()
 }
 
+/// What would have been system calls.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FutexCalls {
+    /// To sleep, whether it came to that or not.
+    pub waits: usize,
+    /// To wake others, whether there were any or not.
+    pub wakes: usize,
+}
+
+/// The system calls that this crate's primitives would have made, since the execution began: for a
+/// check that there are no more than need be. Only with loom and shuttle; not a step of its own.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+#[must_use]
+pub fn futex_calls() -> FutexCalls {
+    crate::futex::modelled::calls()
+}
+
 /// A cell for data that something else is to protect, which tells when it does not.
 ///
 /// loom reports any two accesses, one of them a write, that nothing has ordered; shuttle and real

@@ -28,7 +28,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::{Outcome, Private};
-use crate::model::WakeOrder;
+use crate::model::{FutexCalls, WakeOrder};
 use crate::sync::{AtomicU32, peek, thread};
 
 pub(crate) trait Scope {}
@@ -55,6 +55,7 @@ struct Queue {
     sleepers: VecDeque<Sleeper>,
     next_id: usize,
     config: Config,
+    calls: FutexCalls,
 }
 
 thread_local! {
@@ -76,6 +77,11 @@ pub(crate) fn begin(config: Config) {
 /// How many sleep, on whatever word.
 pub(crate) fn sleepers() -> usize {
     QUEUE.with_borrow(|queue| queue.sleepers.len())
+}
+
+/// The calls since the execution began.
+pub(crate) fn calls() -> FutexCalls {
+    QUEUE.with_borrow(|queue| queue.calls)
 }
 
 fn enqueue(word: &AtomicU32) -> usize {
@@ -119,6 +125,7 @@ fn take_spurious_wakeup() -> bool {
 }
 
 pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Instant>) -> Outcome {
+    QUEUE.with_borrow_mut(|queue| queue.calls.waits += 1);
     if peek(word) != expected {
         return Outcome::Woken;
     }
@@ -142,6 +149,7 @@ pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Inst
 }
 
 pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
+    QUEUE.with_borrow_mut(|queue| queue.calls.wakes += 1);
     // SAFETY: in a model a primitive outlives the calls that are made on it: the models share it
     // by reference count, and each thread holds its own.
     peek(unsafe { &*word });

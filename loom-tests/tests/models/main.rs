@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread as system;
 
-use racefree_loom::model::{Builder, thread};
+use racefree_loom::model::{self, Builder, thread};
 
 /// Runs every execution of `body`, and prints how many there were.
 fn explore(body: impl Fn() + Send + Sync + 'static) {
@@ -32,6 +32,9 @@ fn explore_with(builder: &Builder, body: impl Fn() + Send + Sync + 'static) {
         move || {
             executions.fetch_add(1, Ordering::Relaxed);
             body();
+            // Nobody waiting, no system call.
+            let calls = model::futex_calls();
+            assert!(calls.waits > 0 || calls.wakes == 0, "{calls:?}");
         }
     };
     match panic::catch_unwind(AssertUnwindSafe(|| builder.check(counted))) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use racefree_loom::model::{Builder, RaceCell, WakeOrder};
+use racefree_loom::model::{self, Builder, RaceCell, WakeOrder};
 use racefree_loom::{BoundedSemaphore, ReleaseError, Semaphore};
 
 use crate::{Outcomes, bound, explore, explore_with, spawn};
@@ -58,6 +58,8 @@ fn hand_over() {
         shared.0.release().unwrap();
         next.join().unwrap();
         assert_eq!(shared.0.value(), 0);
+        // One permit, one waiter: there is nobody to pass a wake on to.
+        assert!(model::futex_calls().wakes <= 1);
     });
 }
 
