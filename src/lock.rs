@@ -30,8 +30,8 @@
 //! 3. While a thread sleeps, the word is `CONTENDED`, or a wake is under way, or a thread that was
 //!    woken has yet to insist: it makes the word `CONTENDED` again, as it cannot know that it was
 //!    the last. So no sleeper is forgotten. (model `lock`: `two_waiters`)
-//! 4. A waiter that times out leaves at most a `CONTENDED` that is not so: one wake for nothing.
-//!    It has not consumed a wake. (model `lock`: `timeout_against_release`)
+//! 4. A waiter that times out leaves at most a `CONTENDED` that is not so, as does one that came to
+//!    insist and found it free: one wake for nothing. It has not consumed a wake. (model `lock`: `timeout_against_release`)
 //! 5. Of two releases of one acquire, one is refused. (model `lock`: `double_release`)
 
 use core::fmt;

@@ -1,7 +1,7 @@
 //! Models of `Event`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use racefree_loom::Event;
 use racefree_loom::model::{self, Builder, RaceCell};
@@ -53,6 +53,7 @@ fn hand_off(builder: &Builder, waiters: usize) {
         // Whoever waited has been woken: there is nobody left for another set to wake.
         published.event.set();
         assert!(model::futex_calls().wakes <= 1);
+        assert!(published.event.wait_timeout(Duration::ZERO));
     });
 }
 
@@ -152,14 +153,13 @@ fn pulse_cleared_by_another() {
 }
 
 /// A timed wait that ends by its timeout says so; one that was set says that, and has the data.
-#[test]
-fn timeout_against_set() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
+fn timed_against_set(wait: fn(&Event) -> bool) {
+    let [outcomes, slept] = [Outcomes::default(), Outcomes::default()];
+    let [seen, seen_asleep] = [outcomes.clone(), slept.clone()];
     explore(move || {
         let published = Published::new();
-        let waiter = spawn(&published, |published| {
-            let set = published.event.wait_timeout(TIMEOUT);
+        let waiter = spawn(&published, move |published| {
+            let set = wait(&published.event);
             if set {
                 published.read();
             }
@@ -167,8 +167,35 @@ fn timeout_against_set() {
         });
         published.publish();
         seen.record(waiter.join().unwrap());
+        seen_asleep.record(model::futex_calls().waits > 0);
     });
     outcomes.assert_both();
+    slept.assert_both();
+}
+
+#[test]
+fn timeout_against_set() {
+    timed_against_set(|event| event.wait_timeout(TIMEOUT));
+}
+
+#[test]
+fn deadline_against_set() {
+    timed_against_set(|event| event.wait_until(Instant::now() + TIMEOUT));
+}
+
+/// What was set and cleared before is over: a timed wait ends by its timeout.
+#[test]
+fn timeout_after_a_clear() {
+    explore(|| {
+        let published = Published::new();
+        published.event.set();
+        published.event.clear();
+        let waiter = spawn(&published, |published| {
+            published.event.wait_timeout(TIMEOUT)
+        });
+        assert!(!published.event.wait_timeout(TIMEOUT));
+        assert!(!waiter.join().unwrap());
+    });
 }
 
 /// A waiter that gives up takes no wake with it.

@@ -1,12 +1,12 @@
 //! Models of `Lock`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use racefree_loom::model::{Builder, RaceCell, WakeOrder};
+use racefree_loom::model::{self, Builder, RaceCell, WakeOrder};
 use racefree_loom::{Lock, ReleaseError};
 
-use crate::{Outcomes, bound, explore, explore_with, spawn};
+use crate::{Outcomes, assert_no_futex_call, bound, explore, explore_with, spawn};
 
 /// Some time. It does not pass in a model: both outcomes are explored.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -54,7 +54,8 @@ fn adders(threads: usize, rounds: usize) -> impl Fn() + Send + Sync + 'static {
             .collect();
         counter.add(rounds);
         others.into_iter().for_each(|other| other.join().unwrap());
-        counter.assert_count(threads * rounds);
+        assert_no_futex_call(|| counter.add(1));
+        counter.assert_count(threads * rounds + 1);
         assert!(!counter.lock.locked());
     }
 }
@@ -117,14 +118,14 @@ fn two_waiters_last_in() {
     two_waiters(WakeOrder::LastIn);
 }
 
-#[test]
-fn timeout_against_release() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
+/// The lock is had, or it is free: never lost. `acquire` is one that waits for a time.
+fn timed_against_release(acquire: fn(&Lock) -> bool) {
+    let [outcomes, slept] = [Outcomes::default(), Outcomes::default()];
+    let [seen, seen_asleep] = [outcomes.clone(), slept.clone()];
     explore(move || {
         let counter = Counter::held();
-        let waiter = spawn(&counter, |counter| {
-            let acquired = counter.lock.acquire_timeout(TIMEOUT);
+        let waiter = spawn(&counter, move |counter| {
+            let acquired = acquire(&counter.lock);
             if acquired {
                 counter.assert_count(1);
             }
@@ -134,9 +135,27 @@ fn timeout_against_release() {
         counter.lock.release().unwrap();
         let acquired = waiter.join().unwrap();
         seen.record(acquired);
-        assert_eq!(counter.lock.try_acquire(), !acquired);
+        seen_asleep.record(model::futex_calls().waits > 0);
+        // A timeout of zero tries, and does not wait.
+        assert_eq!(counter.lock.acquire_timeout(Duration::ZERO), !acquired);
+        let free = Lock::new();
+        assert_no_futex_call(|| {
+            assert!(acquire(&free));
+            free.release().unwrap();
+        });
     });
     outcomes.assert_both();
+    slept.assert_both();
+}
+
+#[test]
+fn timeout_against_release() {
+    timed_against_release(|lock| lock.acquire_timeout(TIMEOUT));
+}
+
+#[test]
+fn deadline_against_release() {
+    timed_against_release(|lock| lock.acquire_until(Instant::now() + TIMEOUT));
 }
 
 /// A waiter that gives up takes no wake with it: the one beside it gets the lock.

@@ -1,12 +1,15 @@
 //! Models of `RLock`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use racefree_loom::model::RaceCell;
+use racefree_loom::model::{self, RaceCell};
 use racefree_loom::{RLock, ReleaseError};
 
-use crate::{Outcomes, bound, explore, explore_with, spawn};
+use crate::{Outcomes, assert_no_futex_call, bound, explore, explore_with, spawn};
+
+/// Some time. It does not pass in a model: both outcomes are explored.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Counter {
     lock: RLock,
@@ -44,6 +47,7 @@ fn adders(threads: usize, rounds: usize, depth: u32) -> impl Fn() + Send + Sync 
         counter.count.with(|count| assert_eq!(*count, expected));
         assert!(!counter.lock.locked());
         assert_eq!(counter.lock.recursion_count(), 0);
+        assert_no_futex_call(|| counter.add_nested(2));
     }
 }
 
@@ -103,15 +107,14 @@ fn try_against_nesting() {
     outcomes.assert_both();
 }
 
-#[test]
-fn timeout_against_release() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
+fn timed_against_release(acquire: fn(&RLock) -> bool) {
+    let [outcomes, slept] = [Outcomes::default(), Outcomes::default()];
+    let [seen, seen_asleep] = [outcomes.clone(), slept.clone()];
     explore(move || {
         let counter = Counter::new();
         counter.lock.acquire();
-        let waiter = spawn(&counter, |counter| {
-            let acquired = counter.lock.acquire_timeout(Duration::from_secs(1));
+        let waiter = spawn(&counter, move |counter| {
+            let acquired = acquire(&counter.lock);
             assert_eq!(counter.lock.is_owned(), acquired);
             if acquired {
                 counter.add_nested(1);
@@ -122,7 +125,19 @@ fn timeout_against_release() {
         counter.add_nested(1);
         counter.lock.release().unwrap();
         seen.record(waiter.join().unwrap());
+        seen_asleep.record(model::futex_calls().waits > 0);
         assert!(counter.lock.try_acquire());
     });
     outcomes.assert_both();
+    slept.assert_both();
+}
+
+#[test]
+fn timeout_against_release() {
+    timed_against_release(|lock| lock.acquire_timeout(TIMEOUT));
+}
+
+#[test]
+fn deadline_against_release() {
+    timed_against_release(|lock| lock.acquire_until(Instant::now() + TIMEOUT));
 }

@@ -1,12 +1,12 @@
 //! Models of `Semaphore` and `BoundedSemaphore`, which are one but for their limit.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use racefree_loom::model::{self, Builder, RaceCell, WakeOrder};
 use racefree_loom::{BoundedSemaphore, ReleaseError, Semaphore};
 
-use crate::{Outcomes, bound, explore, explore_with, spawn};
+use crate::{Outcomes, assert_no_futex_call, bound, explore, explore_with, spawn};
 
 /// Some time. It does not pass in a model: both outcomes are explored.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -26,6 +26,7 @@ fn one_permit(builder: &Builder, threads: usize, rounds: usize) {
         add(&shared);
         others.into_iter().for_each(|other| other.join().unwrap());
         shared.1.with(|count| assert_eq!(*count, threads * rounds));
+        assert_no_futex_call(|| add(&shared));
         assert_eq!(shared.0.value(), 1);
     });
 }
@@ -58,8 +59,13 @@ fn hand_over() {
         shared.0.release().unwrap();
         next.join().unwrap();
         assert_eq!(shared.0.value(), 0);
-        // One permit, one waiter: there is nobody to pass a wake on to.
-        assert!(model::futex_calls().wakes <= 1);
+        // One permit, one waiter: there is nobody to pass a wake on to. If it has not waited, there
+        // was nobody to wake at all, and there is nobody now.
+        let calls = model::futex_calls();
+        assert!(calls.wakes <= calls.waits.min(1));
+        if calls.waits == 0 {
+            assert_no_futex_call(|| shared.0.release().unwrap());
+        }
     });
 }
 
@@ -142,21 +148,38 @@ fn release_n_to_three() {
     });
 }
 
-/// The permit is had, or it is there: never lost.
-#[test]
-fn timeout_against_release() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
+/// The permit is had, or it is there: never lost. `acquire` is one that waits for a time.
+fn timed_against_release(acquire: fn(&Semaphore) -> bool) {
+    let [outcomes, slept] = [Outcomes::default(), Outcomes::default()];
+    let [seen, seen_asleep] = [outcomes.clone(), slept.clone()];
     explore(move || {
         let semaphore = Arc::new(Semaphore::new(0));
-        let waiter = spawn(&semaphore, |semaphore| semaphore.acquire_timeout(TIMEOUT));
+        let waiter = spawn(&semaphore, acquire);
         semaphore.release().unwrap();
         let acquired = waiter.join().unwrap();
         seen.record(acquired);
+        seen_asleep.record(model::futex_calls().waits > 0);
         assert_eq!(semaphore.value(), u32::from(!acquired));
-        assert_eq!(semaphore.try_acquire(), !acquired);
+        // A timeout of zero tries, and does not wait.
+        assert_eq!(semaphore.acquire_timeout(Duration::ZERO), !acquired);
+        let free = Semaphore::new(1);
+        assert_no_futex_call(|| {
+            assert!(acquire(&free));
+            free.release().unwrap();
+        });
     });
     outcomes.assert_both();
+    slept.assert_both();
+}
+
+#[test]
+fn timeout_against_release() {
+    timed_against_release(|semaphore| semaphore.acquire_timeout(TIMEOUT));
+}
+
+#[test]
+fn deadline_against_release() {
+    timed_against_release(|semaphore| semaphore.acquire_until(Instant::now() + TIMEOUT));
 }
 
 /// A waiter that gives up takes no wake with it: the one beside it gets the permit, if the one
