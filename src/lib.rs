@@ -1,5 +1,4 @@
-//! The synchronization primitives of Python's `threading`, for Rust.
-#![warn(missing_docs)]
+#![doc = include_str!("../README.md")]
 
 mod deadline;
 mod error;
