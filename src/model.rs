@@ -91,6 +91,8 @@ mod engine {
     use shuttle::{Config, MaxSteps, Runner};
     pub(super) use shuttle::{sync::atomic, thread};
 
+    use super::{Arc, AtomicUsize, Ordering};
+
     pub(super) const ENGINE: super::Engine = super::Engine::Shuttle;
     pub(super) const EXECUTIONS: usize = 1000;
 
@@ -100,17 +102,30 @@ mod engine {
         config.max_steps = MaxSteps::FailAfter(builder.max_steps);
         config.silence_warnings = true;
         let executions = builder.executions.unwrap_or(EXECUTIONS);
-        let scheduler: Box<dyn Scheduler> = match (&builder.replay, builder.pct) {
-            (Some(schedule), _) => Box::new(ReplayScheduler::new_from_encoded(schedule)),
+        let scheduler: Box<dyn Scheduler + Send> = match (&builder.replay, builder.pct) {
+            (Some(schedule), _) => {
+                let mut scheduler = ReplayScheduler::new_from_encoded(schedule);
+                // A schedule ends with the panic, and guards may be released while it unwinds.
+                scheduler.set_allow_incomplete();
+                Box::new(scheduler)
+            }
             (None, None) => Box::new(RandomScheduler::new_from_seed(builder.seed, executions)),
             (None, Some(depth)) => {
                 Box::new(PctScheduler::new_from_seed(builder.seed, depth, executions))
             }
         };
-        Runner::new(scheduler, config).run(move || {
+        let finished = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&finished);
+        let begun = Runner::new(scheduler, config).run(move || {
             crate::futex::modelled::begin(futex);
             body();
+            count.fetch_add(1, Ordering::Relaxed);
         });
+        assert_eq!(
+            finished.load(Ordering::Relaxed),
+            begun,
+            "the schedule does not fit: it is of other code, or of other settings"
+        );
     }
 }
 
@@ -355,7 +370,8 @@ impl Drop for Progress<'_> {
                 "to see where: Builder::new().replay(\"{executions}\") with the same settings"
             ),
             Engine::Shuttle => eprintln!(
-                "to see it again: Builder::new().replay(the schedule that shuttle printed above)"
+                "to see it again: Builder::new().replay(the first schedule that shuttle printed) \
+                 with the same settings"
             ),
             Engine::Threads => {}
         }
@@ -443,16 +459,19 @@ pub struct RaceCell<T>(cell::Cell<T>);
 
 impl<T> RaceCell<T> {
     /// A cell that holds `value`.
+    #[track_caller]
     pub fn new(value: T) -> Self {
         Self(cell::Cell::new(value))
     }
 
     /// Reads the value.
+    #[track_caller]
     pub fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
         self.0.with(read)
     }
 
     /// Changes the value.
+    #[track_caller]
     pub fn with_mut<R>(&self, write: impl FnOnce(&mut T) -> R) -> R {
         self.0.with_mut(write)
     }
@@ -469,15 +488,18 @@ mod cell {
     unsafe impl<T: Send + Sync> Sync for Cell<T> {}
 
     impl<T> Cell<T> {
+        #[track_caller]
         pub(super) fn new(value: T) -> Self {
             Self(loom::cell::UnsafeCell::new(value))
         }
 
+        #[track_caller]
         pub(super) fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
             // SAFETY: loom has let the access begin, see above.
             self.0.with(|value| read(unsafe { &*value }))
         }
 
+        #[track_caller]
         pub(super) fn with_mut<R>(&self, write: impl FnOnce(&mut T) -> R) -> R {
             // SAFETY: loom has let the access begin, see above.
             self.0.with_mut(|value| write(unsafe { &mut *value }))
@@ -498,6 +520,7 @@ mod cell {
             Self(RwLock::new(value))
         }
 
+        #[track_caller]
         pub(super) fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
             let value = ordered(self.0.try_read());
             // Another thread gets its turn in the middle of the access, so that a race shows.
@@ -505,6 +528,7 @@ mod cell {
             read(&value)
         }
 
+        #[track_caller]
         pub(super) fn with_mut<R>(&self, write: impl FnOnce(&mut T) -> R) -> R {
             let mut value = ordered(self.0.try_write());
             thread::yield_now();

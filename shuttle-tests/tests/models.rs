@@ -1,0 +1,501 @@
+//! The programs at full size: random interleavings, with more threads than loom can run.
+//!
+//! Each is run with two choices of the next thread (at random, and by the priorities of
+//! probabilistic concurrency testing), and with two orders of wake-ups; what was run is printed.
+
+use std::env;
+use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize as UnseenUsize, Ordering::Relaxed};
+use std::thread as system;
+use std::time::Duration;
+
+use racefree_shuttle::model::sync::atomic::{AtomicUsize, Ordering};
+use racefree_shuttle::model::{self, Builder, RaceCell, Report, WakeOrder, thread};
+use racefree_shuttle::{BoundedSemaphore, Event, Lock, RLock, ReleaseError, Semaphore};
+
+/// As far away as if it were never: in a model a timed wait may still end by it.
+const LONG: Duration = Duration::from_secs(1000);
+
+/// Runs `body` as often as told in each of the four ways.
+fn explore(executions: usize, body: impl Fn() + Clone + Send + Sync + 'static) {
+    explore_with(&Builder::new(), executions, body);
+}
+
+fn explore_with(
+    builder: &Builder,
+    executions: usize,
+    body: impl Fn() + Clone + Send + Sync + 'static,
+) {
+    for order in [WakeOrder::FirstIn, WakeOrder::LastIn] {
+        let random = builder.clone().executions(executions).wake_order(order);
+        let pct = random.clone().pct(3);
+        for (way, builder) in [("random", random), ("PCT of depth 3", pct)] {
+            let report: Report = builder.check(body.clone());
+            assert_eq!(report.executions, executions);
+            say(&format!("{report} ({way}, {order:?})"));
+        }
+    }
+}
+
+/// The message with which an execution of `body` fails.
+fn failure(builder: &Builder, body: impl Fn() + Send + Sync + 'static) -> String {
+    let failure = panic::catch_unwind(AssertUnwindSafe(|| builder.check(body)))
+        .expect_err("no execution fails");
+    match failure.downcast::<String>() {
+        Ok(said) => *said,
+        Err(failure) => (*failure.downcast::<&str>().expect("a message")).to_owned(),
+    }
+}
+
+/// Fails unless executions of `body` fail, in random schedules and in PCT's, for the reason that
+/// `message` is a part of.
+fn must_fail(message: &str, body: impl Fn() + Clone + Send + Sync + 'static) {
+    for builder in [Builder::new(), Builder::new().pct(3)] {
+        let said = failure(&builder, body.clone());
+        assert!(said.contains(message), "failed for another reason: {said}");
+        let first = said.lines().next().unwrap_or_default();
+        say(&format!("fails, as it must: {first}"));
+    }
+}
+
+/// Prints a line about the running model, past the test harness's capture.
+fn say(line: &str) {
+    let current = system::current();
+    let name = current.name().unwrap_or("model");
+    // A closed standard error is no reason to fail.
+    let _ = writeln!(io::stderr(), "{name}: {line}");
+}
+
+/// Runs `body` on another thread of the model.
+fn spawn<T: Send + Sync + 'static, R: Send + 'static>(
+    shared: &Arc<T>,
+    body: impl FnOnce(&T) -> R + Send + 'static,
+) -> thread::JoinHandle<R> {
+    let shared = Arc::clone(shared);
+    thread::spawn(move || body(&shared))
+}
+
+/// Runs `body` on each of so many threads.
+fn crowd<T: Send + Sync + 'static, R: Send + 'static>(
+    size: usize,
+    shared: &Arc<T>,
+    body: impl Fn(&T) -> R + Copy + Send + 'static,
+) -> Vec<thread::JoinHandle<R>> {
+    (0..size).map(|_| spawn(shared, body)).collect()
+}
+
+fn join<R>(threads: Vec<thread::JoinHandle<R>>) -> Vec<R> {
+    let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+    joined.collect()
+}
+
+/// Lets the other threads run until so many sleep.
+fn until_asleep(number: usize) {
+    while model::sleepers() < number {
+        thread::yield_now();
+    }
+}
+
+/// Counter race: threads that each add 1 a number of times.
+fn locked_counter(threads: usize, rounds: usize) -> impl Fn() + Clone + Send + Sync + 'static {
+    move || {
+        let counter = Arc::new((Lock::new(), RaceCell::new(0)));
+        join(crowd(threads, &counter, move |(lock, count)| {
+            for _ in 0..rounds {
+                let _guard = lock.guard();
+                count.with_mut(|count| *count += 1);
+            }
+        }));
+        assert_eq!(counter.1.with(|count| *count), threads * rounds);
+    }
+}
+
+/// For a hundred threads at one lock.
+fn many_steps() -> Builder {
+    Builder::new().max_steps(100_000)
+}
+
+/// Loads and stores, with nothing to keep the others out in between.
+fn unlocked_counter() {
+    let counter = Arc::new(AtomicUsize::new(0));
+    join(crowd(4, &counter, |counter| {
+        counter.store(counter.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
+    }));
+    assert_eq!(counter.load(Ordering::SeqCst), 4, "updates were lost");
+}
+
+#[test]
+fn counter_100_threads() {
+    explore_with(&many_steps(), 25, locked_counter(100, 1));
+}
+
+#[test]
+fn counter_8_threads() {
+    explore(1000, locked_counter(8, 3));
+}
+
+#[test]
+fn counter_without_a_lock_loses_updates() {
+    must_fail("updates were lost", unlocked_counter);
+}
+
+#[test]
+fn counter_without_a_lock_is_a_data_race() {
+    must_fail("data race: two accesses to a RaceCell overlap", || {
+        let counter = Arc::new(RaceCell::new(0));
+        join(crowd(2, &counter, |counter| {
+            counter.with_mut(|count| *count += 1);
+        }));
+    });
+}
+
+/// Hundred decrements: the lock spans the pause between what is read and what is written.
+#[test]
+fn hundred_decrements() {
+    explore_with(&many_steps(), 25, || {
+        let left = Arc::new((Lock::new(), AtomicUsize::new(100)));
+        join(crowd(100, &left, |(lock, left)| {
+            let _guard = lock.guard();
+            let read = left.load(Ordering::Relaxed);
+            thread::yield_now();
+            left.store(read - 1, Ordering::Relaxed);
+        }));
+        assert_eq!(left.1.load(Ordering::Relaxed), 0);
+    });
+}
+
+/// Each has one lock and waits for the other's.
+fn locks_in_two_orders() {
+    let locks = Arc::new([Lock::new(), Lock::new()]);
+    let other = spawn(&locks, |[first, second]| {
+        let _guards = (first.guard(), second.guard());
+    });
+    {
+        let [first, second] = &*locks;
+        let _guards = (second.guard(), first.guard());
+    }
+    other.join().unwrap();
+}
+
+#[test]
+fn locks_in_two_orders_are_a_deadlock() {
+    must_fail("deadlock", locks_in_two_orders);
+}
+
+/// Toilet semaphore: how many are inside is counted where the checker does not see it, as of no
+/// concern to it.
+struct Toilet {
+    stalls: BoundedSemaphore,
+    inside: UnseenUsize,
+    most: Arc<UnseenUsize>,
+}
+
+impl Toilet {
+    fn visit(&self) {
+        self.stalls.acquire();
+        let inside = self.inside.fetch_add(1, Relaxed) + 1;
+        self.most.fetch_max(inside, Relaxed);
+        let too_many = self.stalls.release_n(self.stalls.initial_value() + 1);
+        assert_eq!(too_many, Err(ReleaseError::TooManyReleases));
+        self.inside.fetch_sub(1, Relaxed);
+        self.stalls.release().unwrap();
+    }
+}
+
+fn toilet(people: usize, stalls: u32) {
+    let most = Arc::new(UnseenUsize::new(0));
+    let seen = Arc::clone(&most);
+    explore(1000, move || {
+        let toilet = Arc::new(Toilet {
+            stalls: BoundedSemaphore::new(stalls),
+            inside: UnseenUsize::new(0),
+            most: Arc::clone(&seen),
+        });
+        join(crowd(people, &toilet, Toilet::visit));
+        assert_eq!(toilet.stalls.value(), stalls);
+        assert_eq!(toilet.stalls.release(), Err(ReleaseError::TooManyReleases));
+        assert_eq!(toilet.stalls.value(), stalls);
+    });
+    // Never more than there are stalls, and not because they never all came.
+    assert_eq!(most.load(Relaxed), stalls as usize);
+}
+
+#[test]
+fn toilet_22_on_5() {
+    toilet(22, 5);
+}
+
+#[test]
+fn toilet_22_on_3() {
+    toilet(22, 3);
+}
+
+/// Traffic light, with two counts of how often it has turned green: raised before, and after.
+struct Light {
+    green: Event,
+    turning: UnseenUsize,
+    turned: UnseenUsize,
+}
+
+impl Light {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            green: Event::new(),
+            turning: UnseenUsize::new(0),
+            turned: UnseenUsize::new(0),
+        })
+    }
+
+    fn turn_green(&self) {
+        self.turning.fetch_add(1, Relaxed);
+        self.green.set();
+        self.turned.fetch_add(1, Relaxed);
+    }
+
+    /// Drives over two lights, and at red not before the next green.
+    fn drive(&self) {
+        for _ in 0..2 {
+            let red = !self.green.is_set();
+            let before = self.turned.load(Relaxed);
+            self.green.wait();
+            if red {
+                assert!(self.turning.load(Relaxed) > before, "moved on red");
+            }
+        }
+    }
+}
+
+#[test]
+fn traffic_light_8_cars() {
+    explore(1000, || {
+        let light = Light::new();
+        let cars = crowd(8, &light, Light::drive);
+        for _ in 0..3 {
+            light.turn_green();
+            thread::yield_now();
+            light.green.clear();
+        }
+        light.turn_green();
+        join(cars);
+    });
+}
+
+/// A pulse of green frees each car that waited for it, though it is red again before any looks.
+#[test]
+fn traffic_light_pulse() {
+    explore(1000, || {
+        let light = Light::new();
+        for _ in 0..3 {
+            let cars = crowd(8, &light, |light| light.green.wait());
+            until_asleep(8);
+            light.turn_green();
+            light.green.clear();
+            join(cars);
+        }
+    });
+}
+
+/// Recursive lock: taken twice by each.
+#[test]
+fn recursive_lock_10_threads() {
+    explore(1000, || {
+        let shared = Arc::new((RLock::new(), RaceCell::new(0)));
+        join(crowd(10, &shared, |(lock, count)| {
+            let _outer = lock.guard();
+            count.with_mut(|count| *count += 1);
+            {
+                let _inner = lock.guard();
+                assert_eq!(lock.recursion_count(), 2);
+                count.with_mut(|count| *count += 1);
+            }
+            assert_eq!(lock.recursion_count(), 1);
+        }));
+        assert!(!shared.0.locked());
+        assert_eq!(shared.1.with(|count| *count), 20);
+    });
+}
+
+/// Waiters that come at any time, and permits that come several at once.
+fn release_n(semaphore: &Arc<Semaphore>, asleep: usize) {
+    let waiters = crowd(12, semaphore, Semaphore::acquire);
+    until_asleep(asleep);
+    for permits in [5, 1, 6] {
+        assert_eq!(semaphore.release_n(0), Err(ReleaseError::ZeroPermits));
+        semaphore.release_n(permits).unwrap();
+    }
+    join(waiters);
+    assert_eq!(semaphore.value(), 0);
+}
+
+#[test]
+fn release_n_against_12_waiters() {
+    explore(1000, || release_n(&Arc::new(Semaphore::new(0)), 0));
+}
+
+#[test]
+fn release_n_against_12_sleepers() {
+    explore(1000, || release_n(&Arc::new(Semaphore::new(0)), 12));
+}
+
+#[test]
+fn release_n_with_spurious_wakeups() {
+    explore_with(&Builder::new().spurious_wakeups(6), 1000, || {
+        release_n(&Arc::new(Semaphore::new(0)), 0);
+    });
+}
+
+/// Each permit is acquired by somebody or left, whatever timed out meanwhile.
+#[test]
+fn timed_waiters_lose_no_permit() {
+    let outcomes = Arc::new([const { UnseenUsize::new(0) }; 2]);
+    let seen = Arc::clone(&outcomes);
+    explore(1000, move || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let timed = crowd(10, &semaphore, |semaphore| semaphore.acquire_timeout(LONG));
+        for permits in [1, 2, 3] {
+            semaphore.release_n(permits).unwrap();
+        }
+        let mut acquired = 0;
+        for outcome in join(timed) {
+            seen[usize::from(outcome)].fetch_add(1, Relaxed);
+            acquired += u32::from(outcome);
+        }
+        assert_eq!(acquired + semaphore.value(), 6, "permits were made or lost");
+    });
+    assert!(
+        outcomes.iter().all(|count| count.load(Relaxed) > 0),
+        "{outcomes:?}"
+    );
+}
+
+/// Who times out has not taken the wake of those who wait on.
+#[test]
+fn timed_waiters_beside_patient_ones() {
+    explore(1000, || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let patient = crowd(4, &semaphore, Semaphore::acquire);
+        let timed = crowd(10, &semaphore, |semaphore| {
+            if semaphore.acquire_timeout(LONG) {
+                semaphore.release().unwrap();
+            }
+        });
+        semaphore.release().unwrap();
+        semaphore.release_n(3).unwrap();
+        join(patient);
+        join(timed);
+        assert_eq!(semaphore.value(), 0);
+    });
+}
+
+/// Waiters with and without a timeout, against threads that set and clear.
+#[test]
+fn event_12_waiters() {
+    explore(1000, || {
+        let event = Arc::new(Event::new());
+        let patient = crowd(6, &event, Event::wait);
+        let timed = crowd(6, &event, |event| event.wait_timeout(LONG));
+        join(crowd(2, &event, |event| {
+            event.set();
+            event.clear();
+        }));
+        event.set();
+        join(patient);
+        join(timed);
+        assert!(event.wait_timeout(LONG));
+    });
+}
+
+/// The schedules that the check of `fail` prints, got as a person would get them: `test`, which
+/// calls this, is run once more in a process of its own, where it ends by that check.
+///
+/// shuttle prints one at each panic, and one more if there were steps while the first unwound.
+fn printed_schedules(test: &str, fail: impl FnOnce()) -> Vec<String> {
+    const CHILD: &str = "RACEFREE_SHUTTLE_TESTS_CHILD";
+    if env::var_os(CHILD).is_some() {
+        fail();
+        unreachable!("the check has to fail");
+    }
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(printed.contains("Builder::new().replay"), "{printed}");
+    let printed = printed.split("failing schedule:\n\"\n").skip(1);
+    let schedules = printed.map(|rest| rest.split_once("\n\"\n").unwrap().0.to_owned());
+    schedules.collect()
+}
+
+/// Replays the schedules that the failing check of `body` prints: each fails at once, as before.
+/// How many there were.
+fn replays(
+    test: &str,
+    builder: &Builder,
+    message: &str,
+    body: impl Fn() + Clone + Send + Sync + 'static,
+) -> usize {
+    let runs = Arc::new(UnseenUsize::new(0));
+    let schedules = printed_schedules(test, || _ = builder.check(body.clone()));
+    for schedule in &schedules {
+        let counted = {
+            let (runs, body) = (Arc::clone(&runs), body.clone());
+            move || {
+                runs.fetch_add(1, Relaxed);
+                body();
+            }
+        };
+        let builder = builder.clone().replay(schedule);
+        // On a thread of its own: it ends while one of the model unwinds, and counts as panicking.
+        let said = system::spawn(move || failure(&builder, counted));
+        let said = said.join().unwrap();
+        assert!(said.contains(message), "failed for another reason: {said}");
+        let first = said.lines().next().unwrap_or_default();
+        say(&format!("replayed: {first}"));
+    }
+    assert_eq!(runs.load(Relaxed), schedules.len());
+    schedules.len()
+}
+
+#[test]
+fn a_lost_update_is_replayed() {
+    let (test, why) = ("a_lost_update_is_replayed", "updates were lost");
+    replays(test, &Builder::new().seed(1), why, unlocked_counter);
+}
+
+#[test]
+fn a_deadlock_is_replayed() {
+    let (test, why) = ("a_deadlock_is_replayed", "deadlock");
+    replays(test, &Builder::new().pct(3), why, locks_in_two_orders);
+}
+
+/// The guard is released as the failing thread unwinds: steps that the first of the two schedules
+/// does not have.
+#[test]
+fn a_failure_under_a_guard_is_replayed() {
+    let (test, why) = ("a_failure_under_a_guard_is_replayed", "not the first");
+    let builder = Builder::new().wake_order(WakeOrder::LastIn);
+    let schedules = replays(test, &builder, why, || {
+        let shared = Arc::new((Lock::new(), RaceCell::new(None)));
+        join(crowd(6, &shared, |(lock, first)| {
+            let _guard = lock.guard();
+            first.with_mut(|first| {
+                let first = *first.get_or_insert(thread::current().id());
+                assert_eq!(first, thread::current().id(), "not the first");
+            });
+        }));
+    });
+    assert!(schedules > 1);
+}
+
+#[test]
+fn a_schedule_of_something_else_is_refused() {
+    let test = "a_schedule_of_something_else_is_refused";
+    let builder = Builder::new();
+    let schedules = printed_schedules(test, || _ = builder.check(unlocked_counter));
+    let said = failure(&builder.replay(&schedules[0]), locked_counter(8, 3));
+    assert!(said.contains("the schedule does not fit"), "{said}");
+}
