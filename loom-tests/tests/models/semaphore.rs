@@ -69,6 +69,20 @@ fn hand_over() {
     });
 }
 
+/// More permits than the waiter needs: it passes a wake on only if it may have been woken itself.
+#[test]
+fn permits_to_spare() {
+    explore(|| {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let waiter = spawn(&semaphore, Semaphore::acquire);
+        semaphore.release_n(3).unwrap();
+        waiter.join().unwrap();
+        assert_eq!(semaphore.value(), 2);
+        let calls = model::futex_calls();
+        assert!(calls.waits > 0 || calls.wakes == 0, "{calls:?}");
+    });
+}
+
 /// Two releases, two acquires by one: it sees what both wrote.
 #[test]
 fn hand_over_from_two() {
