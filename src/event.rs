@@ -26,14 +26,16 @@
 //! 1. Once a waiter has said so, the word stays what it sleeps on until the next set: nothing but
 //!    a set can change it, and a clear does nothing before that.
 //! 2. After that set the word has `SET`, or a later epoch: a waiter that was there when the event
-//!    was set sees so for ever, also if it is cleared at once. (model `event`: `pulse`)
+//!    was set sees so for ever, also if it is cleared at once. (models `event::pulse_*`)
 //! 3. While a thread sleeps the word has `WAITERS` and not `SET`, or the wake of all is under way:
-//!    the set that brought `SET` brings the wake. (model `event`: `hand_off`, `two_waiters`)
+//!    the set that brought `SET` brings the wake. (models `event::hand_off_to_a_sleeper`,
+//!    `event::two_waiters`)
 //! 4. Who sees the set, in the flag or in the epoch, sees what was written before it: the word is
 //!    changed by read-modify-writes alone, so a later one continues the release sequence of the
-//!    set. (model `event`: `pulse`, `hand_off`)
-//! 5. Who sees the clear sees what was written before it. (model `event`: `clear_publishes`)
+//!    set. (models `event::pulse_cleared_by_another`, `event::one_waiter`)
+//! 5. Who sees the clear sees what was written before it. (model `event::clear_publishes`)
 //! 6. A waiter that times out leaves at most a `WAITERS` that is not so: one wake for nothing.
+//!    (models `event::timeout_against_set`, `event::timeout_beside_a_waiter`)
 //!
 //! The epoch has 30 bits. A waiter could take a new epoch for its own only if the event were set
 //! and cleared 2^30 times, exactly, between its being woken and its looking again.

@@ -24,15 +24,16 @@
 //! # Invariants
 //!
 //! 1. Between a step to a held state from `UNLOCKED` and the next release there is no other such
-//!    step: one holder. (model `lock`: `exclusion`)
+//!    step: one holder. (models `lock::exclusion*`)
 //! 2. Whoever acquires sees all that was written before the release that made it possible.
-//!    (model `lock`: `hand_over`)
+//!    (model `lock::hand_over`)
 //! 3. While a thread sleeps, the word is `CONTENDED`, or a wake is under way, or a thread that was
 //!    woken has yet to insist: it makes the word `CONTENDED` again, as it cannot know that it was
-//!    the last. So no sleeper is forgotten. (model `lock`: `two_waiters`)
+//!    the last. So no sleeper is forgotten. (models `lock::two_waiters_*`)
 //! 4. A waiter that times out leaves at most a `CONTENDED` that is not so, as does one that came to
-//!    insist and found it free: one wake for nothing. It has not consumed a wake. (model `lock`: `timeout_against_release`)
-//! 5. Of two releases of one acquire, one is refused. (model `lock`: `double_release`)
+//!    insist and found it free: one wake for nothing. It has not consumed a wake. (models
+//!    `lock::timeout_against_release`, `lock::timeout_beside_a_waiter`)
+//! 5. Of two releases of one acquire, one is refused. (models `lock::double_release*`)
 
 use core::fmt;
 use std::time::{Duration, Instant};

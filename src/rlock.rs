@@ -19,10 +19,10 @@
 //!    then `NOBODY`. So a thread that reads its own identity there is the owner: it wrote that
 //!    itself and nobody has written since, or it would read its own later `NOBODY`; and one that
 //!    is not the owner never reads its own, however old the value that it reads. That is why
-//!    Relaxed is enough for all of `owner`. (model `rlock`: `exclusion`, `nesting`)
-//! 2. `depth` is touched by the owner alone; `lock` hands it over. (model `rlock`: `nesting`)
+//!    Relaxed is enough for all of `owner`. (models `rlock::exclusion`, `rlock::release_by_another`)
+//! 2. `depth` is touched by the owner alone; `lock` hands it over. (models `rlock::nesting*`)
 //! 3. An identity is not given to another thread while the process lives, so a thread that ends
-//!    while it owns an `RLock` leaves it to nobody. (test `rlock`: `an_owner_that_ends`)
+//!    while it owns an `RLock` leaves it to nobody. (tests `an_owner_that_ends_*`)
 
 use core::fmt;
 use core::panic::{RefUnwindSafe, UnwindSafe};

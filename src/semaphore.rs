@@ -29,18 +29,19 @@
 //! # Invariants
 //!
 //! 1. The permits in the word, and those that are held, are together as many as were given to
-//!    `new` and to `release`, less those acquired: none is made or lost. (model `semaphore`:
-//!    `bound`, `release_n`)
+//!    `new` and to `release`, less those acquired: none is made or lost. (models
+//!    `programs::toilet_*`, `semaphore::one_permit_*`)
 //! 2. Whoever acquires a permit sees all that was written before any release that came before.
-//!    (model `semaphore`: `hand_over`)
+//!    (models `semaphore::hand_over*`)
 //! 3. While a thread sleeps, the word is `CONTENDED`, or a wake is under way, or a thread that was
 //!    woken has yet to acquire: it makes the word `CONTENDED`, or wakes the next, as it cannot know
-//!    that it was the last. So nobody sleeps beside a permit. (model `semaphore`: `release_n`,
-//!    `two_releases`)
+//!    that it was the last. So nobody sleeps beside a permit. (models `semaphore::release_n_*`,
+//!    `semaphore::two_releases_*`)
 //! 4. A waiter that times out leaves at most a `CONTENDED` that is not so: one wake for nothing.
-//!    It has not consumed a wake. (model `semaphore`: `timeout_against_release`)
-//! 5. The word never holds more permits than the limit: a release past it changes nothing. (model
-//!    `semaphore`: `over_release`)
+//!    It has not consumed a wake. (models `semaphore::timeout_against_release`,
+//!    `semaphore::timeout_beside_a_waiter_*`)
+//! 5. The word never holds more permits than the limit: a release past it changes nothing. (models
+//!    `semaphore::over_release*`)
 
 use core::fmt;
 use std::time::{Duration, Instant};
