@@ -3,8 +3,8 @@
 mod common;
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::Duration;
+use std::{hint, thread};
 
 use common::{LIMIT, asleep, forever, spawn};
 use racefree::{Lock, ReleaseError};
@@ -83,11 +83,15 @@ fn of_two_releases_of_one_acquire_one_is_accepted() {
     const ROUNDS: u32 = 20_000;
     let lock = forever(Lock::new());
     let arrived = forever(AtomicU32::new(0));
-    // Spins, so that both go on at the same moment.
+    // Spins for a while, so that both go on at the same moment.
     let meet = |number| {
         arrived.fetch_add(1, Ordering::AcqRel);
-        while arrived.load(Ordering::Acquire) < 2 * number {
-            thread::yield_now();
+        for tried in 0_u32.. {
+            match arrived.load(Ordering::Acquire) {
+                all if all >= 2 * number => return,
+                _ if tried < 1000 => hint::spin_loop(),
+                _ => thread::yield_now(),
+            }
         }
     };
     let threads = [true, false].map(|acquires| {

@@ -123,7 +123,7 @@ fn a_bounded_semaphore_lets_no_more_in_than_it_has_permits() {
 /// Half of the threads release, several at once and one by one, what the other half acquires.
 #[test]
 fn a_semaphore_hands_every_permit_to_somebody() {
-    const TURNS: u32 = 3000;
+    const TURNS: u32 = 1500;
     let semaphore = forever(Semaphore::new(0));
     let suppliers: Vec<_> = (0..THREADS / 2)
         .map(|seed| {
@@ -160,7 +160,7 @@ fn a_semaphore_hands_every_permit_to_somebody() {
 /// first, so nobody can make up for a wake that was lost.
 #[test]
 fn events_let_everybody_through_each_gate() {
-    const ROUNDS: u32 = 1000;
+    const ROUNDS: u32 = 500;
     let gates = forever([Event::new(), Event::new()]);
     let through = forever(Semaphore::new(0));
     let threads: Vec<_> = (0..THREADS)
