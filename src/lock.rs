@@ -241,7 +241,7 @@ impl Lock {
         if deadline == Deadline::Now {
             return false;
         }
-        if spin::poll(|| !self.locked() && self.try_acquire()) {
+        if spin::poll(deadline, || !self.locked() && self.try_acquire()) {
             return true;
         }
         // Acquire: as in `try_acquire`.

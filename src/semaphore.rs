@@ -96,7 +96,7 @@ impl Permits {
         if deadline == Deadline::Now {
             return false;
         }
-        if spin::poll(|| self.value() > 0 && self.try_acquire()) {
+        if spin::poll(deadline, || self.value() > 0 && self.try_acquire()) {
             return true;
         }
         // Whether this thread may have been woken, and so has others to think of (invariant 3).

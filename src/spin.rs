@@ -2,7 +2,9 @@
 
 use core::hint;
 use std::thread;
+use std::time::{Duration, Instant};
 
+use crate::deadline::Deadline;
 use crate::sync::MODELLED;
 
 /// Polls, with this many pauses before each: more often would take the cache line from its holder.
@@ -12,8 +14,13 @@ const PAUSES_A_POLL: u32 = 30;
 /// Then yields to other threads: 1, 2, 4, up to this many in a row, with one poll after each row.
 const LONGEST_ROW_OF_YIELDS: u32 = 16;
 
+/// But for no longer than about this: on a busy machine a single yield may take as long.
+const YIELDING: Duration = Duration::from_millis(1);
+
 /// Polls `ready` for a while, and says whether it came true: if not, sleep.
-pub(crate) fn poll(mut ready: impl FnMut() -> bool) -> bool {
+///
+/// Asks no more once `deadline` has passed; it is for the sleep to say so.
+pub(crate) fn poll(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool {
     if MODELLED {
         return false;
     }
@@ -25,8 +32,12 @@ pub(crate) fn poll(mut ready: impl FnMut() -> bool) -> bool {
             return true;
         }
     }
+    let mut end = Instant::now() + YIELDING;
+    if let Deadline::At(instant) = deadline {
+        end = end.min(instant);
+    }
     let mut row = 1;
-    while row <= LONGEST_ROW_OF_YIELDS {
+    while row <= LONGEST_ROW_OF_YIELDS && Instant::now() < end {
         for _ in 0..row {
             thread::yield_now();
         }
