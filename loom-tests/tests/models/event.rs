@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use racefree_loom::Event;
 use racefree_loom::model::{self, Builder, RaceCell};
 
-use crate::{Outcomes, bound, explore, explore_with, spawn};
-
-/// Some time. It does not pass in a model: both outcomes are explored.
-const TIMEOUT: Duration = Duration::from_secs(1);
+use crate::{
+    TIMEOUT, bound, explore, explore_both, explore_both_with, explore_timed, explore_with, spawn,
+};
 
 /// An event, and data that is written before it is set.
 struct Published {
@@ -87,16 +86,14 @@ fn asleep(published: &Published, waiters: usize) -> bool {
 /// A waiter that is certainly asleep is freed by the set, and sees what was written before it.
 #[test]
 fn hand_off_to_a_sleeper() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
-    explore(move || {
+    explore_both(move || {
         let published = Published::new();
         let waiter = spawn(&published, Published::wait_and_read);
-        seen.record(asleep(&published, 1));
+        let outcome = asleep(&published, 1);
         published.publish();
         waiter.join().unwrap();
+        outcome
     });
-    outcomes.assert_both();
 }
 
 /// A waiter that is certainly asleep is freed by a set that is followed by a clear at once.
@@ -105,13 +102,10 @@ fn pulse(
     waiters: usize,
     wait: impl Fn(&Published) + Copy + Send + Sync + 'static,
 ) {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
-    explore_with(builder, move || {
+    explore_both_with(builder, move || {
         let published = Published::new();
         let threads: Vec<_> = (0..waiters).map(|_| spawn(&published, wait)).collect();
         let all_asleep = asleep(&published, waiters);
-        seen.record(all_asleep);
         published.publish();
         if all_asleep {
             published.event.clear();
@@ -120,8 +114,8 @@ fn pulse(
             .into_iter()
             .for_each(|waiter| waiter.join().unwrap());
         assert_eq!(published.event.is_set(), !all_asleep);
+        all_asleep
     });
-    outcomes.assert_both();
 }
 
 #[test]
@@ -154,9 +148,7 @@ fn pulse_cleared_by_another() {
 
 /// A timed wait that ends by its timeout says so; one that was set says that, and has the data.
 fn timed_against_set(wait: fn(&Event) -> bool) {
-    let [outcomes, slept] = [Outcomes::default(), Outcomes::default()];
-    let [seen, seen_asleep] = [outcomes.clone(), slept.clone()];
-    explore(move || {
+    explore_timed(move || {
         let published = Published::new();
         let waiter = spawn(&published, move |published| {
             let set = wait(&published.event);
@@ -166,11 +158,8 @@ fn timed_against_set(wait: fn(&Event) -> bool) {
             set
         });
         published.publish();
-        seen.record(waiter.join().unwrap());
-        seen_asleep.record(model::futex_calls().waits > 0);
+        waiter.join().unwrap()
     });
-    outcomes.assert_both();
-    slept.assert_both();
 }
 
 #[test]
@@ -230,9 +219,7 @@ fn set_against_set() {
 /// Who clears it and finds it set again sees what was written before that.
 #[test]
 fn set_after_clear_publishes() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
-    explore(move || {
+    explore_both(move || {
         let published = Published::new();
         published.event.set();
         let setter = spawn(&published, Published::publish);
@@ -241,28 +228,25 @@ fn set_after_clear_publishes() {
         if set_again {
             published.read();
         }
-        seen.record(set_again);
         setter.join().unwrap();
+        set_again
     });
-    outcomes.assert_both();
 }
 
 /// One clears it and one sets it: the later one has the last word, and the event goes on working.
 #[test]
 fn clear_against_set() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
-    explore(move || {
+    explore_both(move || {
         let published = Published::new();
         published.event.set();
         let setter = spawn(&published, |published| published.event.set());
         published.event.clear();
         setter.join().unwrap();
-        seen.record(published.event.is_set());
+        let outcome = published.event.is_set();
         published.event.set();
         published.event.wait();
+        outcome
     });
-    outcomes.assert_both();
 }
 
 #[test]
@@ -284,9 +268,7 @@ fn clear_against_clear() {
 /// Who sees that the event is clear sees what was written before it was cleared.
 #[test]
 fn clear_publishes() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
-    explore(move || {
+    explore_both(move || {
         let published = Published::new();
         published.event.set();
         let looker = spawn(&published, |published| {
@@ -298,9 +280,8 @@ fn clear_publishes() {
         });
         published.data.with_mut(|data| *data = 1);
         published.event.clear();
-        seen.record(looker.join().unwrap());
+        looker.join().unwrap()
     });
-    outcomes.assert_both();
 }
 
 /// Nobody passes an event that was cleared before, and is set after the data is there.

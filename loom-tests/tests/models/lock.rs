@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use racefree_loom::model::{self, Builder, RaceCell, WakeOrder};
+use racefree_loom::model::{Builder, RaceCell, WakeOrder};
 use racefree_loom::{Lock, ReleaseError};
 
-use crate::{Outcomes, assert_no_futex_call, bound, explore, explore_with, spawn};
-
-/// Some time. It does not pass in a model: both outcomes are explored.
-const TIMEOUT: Duration = Duration::from_secs(1);
+use crate::{
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with, spawn,
+};
 
 struct Counter {
     lock: Lock,
@@ -120,9 +119,7 @@ fn two_waiters_last_in() {
 
 /// The lock is had, or it is free: never lost. `acquire` is one that waits for a time.
 fn timed_against_release(acquire: fn(&Lock) -> bool) {
-    let [outcomes, slept] = [Outcomes::default(), Outcomes::default()];
-    let [seen, seen_asleep] = [outcomes.clone(), slept.clone()];
-    explore(move || {
+    explore_timed(move || {
         let counter = Counter::held();
         let waiter = spawn(&counter, move |counter| {
             let acquired = acquire(&counter.lock);
@@ -134,8 +131,6 @@ fn timed_against_release(acquire: fn(&Lock) -> bool) {
         counter.count.with_mut(|count| *count = 1);
         counter.lock.release().unwrap();
         let acquired = waiter.join().unwrap();
-        seen.record(acquired);
-        seen_asleep.record(model::futex_calls().waits > 0);
         // A timeout of zero tries, and does not wait.
         assert_eq!(counter.lock.acquire_timeout(Duration::ZERO), !acquired);
         let free = Lock::new();
@@ -143,9 +138,8 @@ fn timed_against_release(acquire: fn(&Lock) -> bool) {
             assert!(acquire(&free));
             free.release().unwrap();
         });
+        acquired
     });
-    outcomes.assert_both();
-    slept.assert_both();
 }
 
 #[test]
@@ -178,9 +172,7 @@ fn timeout_beside_a_waiter() {
 
 #[test]
 fn try_against_release() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
-    explore(move || {
+    explore_both(move || {
         let counter = Counter::held();
         let trier = spawn(&counter, |counter| {
             let acquired = counter.lock.try_acquire();
@@ -192,10 +184,9 @@ fn try_against_release() {
         counter.count.with_mut(|count| *count = 1);
         counter.lock.release().unwrap();
         let acquired = trier.join().unwrap();
-        seen.record(acquired);
         assert_eq!(counter.lock.locked(), acquired);
+        acquired
     });
-    outcomes.assert_both();
 }
 
 /// It is held once and released twice: exactly one of the two is told so.

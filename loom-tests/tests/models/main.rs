@@ -14,10 +14,14 @@ mod semaphore;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread as system;
+use std::time::Duration;
 
 use racefree_loom::model::{self, Builder, thread};
+
+/// Some time. It does not pass in a model: both outcomes are explored.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs every execution of `body`, and prints how many there were.
 fn explore(body: impl Fn() + Send + Sync + 'static) {
@@ -42,6 +46,33 @@ fn explore_with(builder: &Builder, body: impl Fn() + Send + Sync + 'static) {
             panic::resume_unwind(failure);
         }
     }
+}
+
+/// As [`explore`], for a scenario that may end in two ways: fails unless both were seen.
+fn explore_both(body: impl Fn() -> bool + Send + Sync + 'static) {
+    explore_both_with(&Builder::new(), body);
+}
+
+/// As [`explore_both`] and [`explore_with`].
+fn explore_both_with(builder: &Builder, body: impl Fn() -> bool + Send + Sync + 'static) {
+    let seen = Arc::new([const { AtomicBool::new(false) }; 2]);
+    let count = Arc::clone(&seen);
+    explore_with(builder, move || {
+        count[usize::from(body())].store(true, Ordering::Relaxed);
+    });
+    for (way, seen) in [false, true].iter().zip(&*seen) {
+        assert!(seen.load(Ordering::Relaxed), "no execution ends in {way}");
+    }
+}
+
+/// As [`explore_both`], for a thread that waits for a time: fails unless it came to wait, in some
+/// executions and not in others.
+fn explore_timed(body: impl Fn() -> bool + Copy + Send + Sync + 'static) {
+    explore_both(body);
+    explore_both(move || {
+        body();
+        model::futex_calls().waits > 0
+    });
 }
 
 /// The preemption bound of a scenario that takes long: none, or a higher one, with `deep`.
@@ -97,22 +128,4 @@ fn assert_no_futex_call(body: impl FnOnce()) {
     let before = model::futex_calls();
     body();
     assert_eq!(model::futex_calls(), before);
-}
-
-/// What came about over all the executions of a model: to show that both outcomes were explored.
-#[derive(Clone, Default)]
-struct Outcomes(Arc<[AtomicUsize; 2]>);
-
-impl Outcomes {
-    fn record(&self, outcome: bool) {
-        self.0[usize::from(outcome)].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Fails unless both `true` and `false` were recorded.
-    fn assert_both(&self) {
-        for (outcome, count) in self.0.iter().enumerate() {
-            let count = count.load(Ordering::Relaxed);
-            assert!(count > 0, "outcome {outcome} was never seen");
-        }
-    }
 }

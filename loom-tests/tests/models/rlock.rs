@@ -1,15 +1,14 @@
 //! Models of `RLock`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use racefree_loom::model::{self, RaceCell};
+use racefree_loom::model::RaceCell;
 use racefree_loom::{RLock, ReleaseError};
 
-use crate::{Outcomes, assert_no_futex_call, bound, explore, explore_with, spawn};
-
-/// Some time. It does not pass in a model: both outcomes are explored.
-const TIMEOUT: Duration = Duration::from_secs(1);
+use crate::{
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with, spawn,
+};
 
 struct Counter {
     lock: RLock,
@@ -88,9 +87,7 @@ fn release_by_another() {
 
 #[test]
 fn try_against_nesting() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
-    explore(move || {
+    explore_both(move || {
         let counter = Counter::new();
         let trier = spawn(&counter, |counter| {
             let acquired = counter.lock.try_acquire();
@@ -101,16 +98,14 @@ fn try_against_nesting() {
             acquired
         });
         counter.add_nested(2);
-        seen.record(trier.join().unwrap());
+        let outcome = trier.join().unwrap();
         assert!(!counter.lock.locked());
+        outcome
     });
-    outcomes.assert_both();
 }
 
 fn timed_against_release(acquire: fn(&RLock) -> bool) {
-    let [outcomes, slept] = [Outcomes::default(), Outcomes::default()];
-    let [seen, seen_asleep] = [outcomes.clone(), slept.clone()];
-    explore(move || {
+    explore_timed(move || {
         let counter = Counter::new();
         counter.lock.acquire();
         let waiter = spawn(&counter, move |counter| {
@@ -124,12 +119,10 @@ fn timed_against_release(acquire: fn(&RLock) -> bool) {
         });
         counter.add_nested(1);
         counter.lock.release().unwrap();
-        seen.record(waiter.join().unwrap());
-        seen_asleep.record(model::futex_calls().waits > 0);
+        let outcome = waiter.join().unwrap();
         assert!(counter.lock.try_acquire());
+        outcome
     });
-    outcomes.assert_both();
-    slept.assert_both();
 }
 
 #[test]

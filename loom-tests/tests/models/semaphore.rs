@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use racefree_loom::model::{self, Builder, RaceCell, WakeOrder};
 use racefree_loom::{BoundedSemaphore, ReleaseError, Semaphore};
 
-use crate::{Outcomes, assert_no_futex_call, bound, explore, explore_with, spawn};
-
-/// Some time. It does not pass in a model: both outcomes are explored.
-const TIMEOUT: Duration = Duration::from_secs(1);
+use crate::{
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with, spawn,
+};
 
 /// A semaphore of one permit is a lock: it excludes, and hands over.
 fn one_permit(builder: &Builder, threads: usize, rounds: usize) {
@@ -164,15 +163,11 @@ fn release_n_to_three() {
 
 /// The permit is had, or it is there: never lost. `acquire` is one that waits for a time.
 fn timed_against_release(acquire: fn(&Semaphore) -> bool) {
-    let [outcomes, slept] = [Outcomes::default(), Outcomes::default()];
-    let [seen, seen_asleep] = [outcomes.clone(), slept.clone()];
-    explore(move || {
+    explore_timed(move || {
         let semaphore = Arc::new(Semaphore::new(0));
         let waiter = spawn(&semaphore, acquire);
         semaphore.release().unwrap();
         let acquired = waiter.join().unwrap();
-        seen.record(acquired);
-        seen_asleep.record(model::futex_calls().waits > 0);
         assert_eq!(semaphore.value(), u32::from(!acquired));
         // A timeout of zero tries, and does not wait.
         assert_eq!(semaphore.acquire_timeout(Duration::ZERO), !acquired);
@@ -181,9 +176,8 @@ fn timed_against_release(acquire: fn(&Semaphore) -> bool) {
             assert!(acquire(&free));
             free.release().unwrap();
         });
+        acquired
     });
-    outcomes.assert_both();
-    slept.assert_both();
 }
 
 #[test]
@@ -226,9 +220,7 @@ fn timeout_beside_a_waiter_last_in() {
 
 #[test]
 fn try_against_release() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
-    explore(move || {
+    explore_both(move || {
         let shared = Arc::new((Semaphore::new(0), RaceCell::new(0)));
         let trier = spawn(&shared, |(semaphore, data)| {
             let acquired = semaphore.try_acquire();
@@ -240,10 +232,9 @@ fn try_against_release() {
         shared.1.with_mut(|data| *data = 1);
         shared.0.release().unwrap();
         let acquired = trier.join().unwrap();
-        seen.record(acquired);
         assert_eq!(shared.0.value(), u32::from(!acquired));
+        acquired
     });
-    outcomes.assert_both();
 }
 
 /// One permit is out and two threads release it: exactly one is refused, and the bound holds.
@@ -265,15 +256,12 @@ fn over_release() {
 /// At its bound, a release either finds the permit out, or is refused and changes nothing.
 #[test]
 fn over_release_against_acquire() {
-    let outcomes = Outcomes::default();
-    let seen = outcomes.clone();
-    explore(move || {
+    explore_both(move || {
         let semaphore = Arc::new(BoundedSemaphore::new(1));
         let acquirer = spawn(&semaphore, BoundedSemaphore::acquire);
         let released = semaphore.release().is_ok();
         acquirer.join().unwrap();
-        seen.record(released);
         assert_eq!(semaphore.value(), u32::from(released));
+        released
     });
-    outcomes.assert_both();
 }
