@@ -63,7 +63,61 @@ fn on_the_kernels_clock(instant: Instant) -> Option<Timespec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deadline::Deadline;
+    use crate::futex;
+    use core::ptr;
+    use core::sync::atomic::Ordering;
+    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+    use rustix::mm::{MapFlags, ProtFlags, mmap};
+    use std::thread;
     use std::time::Duration;
+
+    /// One word at two addresses.
+    fn word_mapped_twice() -> [&'static AtomicU32; 2] {
+        let size = size_of::<AtomicU32>();
+        let memory = memfd_create("word", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&memory, size as u64).unwrap();
+        [(); 2].map(|()| {
+            let access = ProtFlags::READ | ProtFlags::WRITE;
+            // SAFETY: the kernel chooses an address that is free.
+            let address =
+                unsafe { mmap(ptr::null_mut(), size, access, MapFlags::SHARED, &memory, 0) };
+            // SAFETY: zeroes are an atomic; the mapping is as large, is aligned to a page, and is
+            // never taken back.
+            unsafe { &*address.unwrap().cast::<AtomicU32>() }
+        })
+    }
+
+    /// Whether one who sleeps on one of the addresses, for as long as `timeout`, is woken by wakes
+    /// at the other.
+    fn a_wake_crosses<S: Scope>(timeout: Duration) -> bool {
+        let [here, there] = word_mapped_twice();
+        thread::scope(|scope| {
+            let deadline = Deadline::At(Instant::now() + timeout);
+            let sleeper = scope.spawn(move || {
+                there.store(1, Ordering::Relaxed);
+                futex::wait::<S>(there, 1, deadline)
+            });
+            // The word stays as it is, so that nothing but a wake ends the sleep early. As the
+            // first of the wakes may come before the sleep, there are more.
+            while !sleeper.is_finished() {
+                futex::wake::<S>(&raw const *here, 1);
+                thread::sleep(Duration::from_millis(1));
+            }
+            assert_eq!(here.load(Ordering::Relaxed), 1, "it is one word");
+            sleeper.join().unwrap() == Outcome::Woken
+        })
+    }
+
+    #[test]
+    fn a_shared_wake_reaches_those_who_sleep_at_another_address() {
+        assert!(a_wake_crosses::<Shared>(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_private_wake_does_not() {
+        assert!(!a_wake_crosses::<Private>(Duration::from_millis(50)));
+    }
 
     #[test]
     fn an_instant_is_the_same_on_the_kernels_clock() {
