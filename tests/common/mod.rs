@@ -15,7 +15,7 @@ use std::{fmt, mem, panic};
 use racefree::{BoundedSemaphore, Guard, Guarded, Lock, RLock, ReleaseError, Semaphore};
 
 /// What takes longer hangs. Never reached by a test that passes, however busy the machine.
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 /// A primitive that threads may still use when its test has failed.
 pub(crate) fn forever<T>(value: T) -> &'static T {
