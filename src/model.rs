@@ -443,6 +443,9 @@ pub fn futex_calls() -> FutexCalls {
 /// loom reports any two accesses, one of them a write, that nothing has ordered; shuttle and real
 /// threads, those that overlap.
 ///
+/// With shuttle and on real threads each access takes a lock and yields, so that those of others can
+/// overlap with it: a cell for what is checked, not for what is shipped.
+///
 /// # Panics
 ///
 /// Each access panics if it is not ordered with another one.

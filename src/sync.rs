@@ -104,7 +104,7 @@ mod imp {
     /// loom 0.7 remembers of each atomic one access, the last, to find out which orders of steps
     /// are yet to be explored. So if a thread loads a word and another one loads it and then
     /// changes it, it never runs the change before the first load: the second load has hidden the
-    /// first. A turn is a read-modify-write, which nothing hides. What an access does to the value
+    /// first (tokio-rs/loom 166 and 392). A turn is a read-modify-write, which nothing hides. What an access does to the value
     /// is then done within the turn; only a load is left with the choice of what old value to see.
     struct Turn(atomic::AtomicU32);
 
@@ -135,7 +135,7 @@ mod imp {
                 value: atomic::$Atomic,
             }
 
-            // What one of the two has no use for.
+            // Each has what a word may need, also what no primitive uses today.
             #[allow(dead_code)]
             impl $Atomic {
                 pub(crate) fn new(value: $value) -> Self {

@@ -190,7 +190,7 @@ fn timeout_after_a_clear() {
 /// A waiter that gives up takes no wake with it.
 #[test]
 fn timeout_beside_a_waiter() {
-    explore_with(&bound(4, None), || {
+    explore(|| {
         let published = Published::new();
         let timed = spawn(&published, |published| {
             let _ = published.event.wait_timeout(TIMEOUT);

@@ -105,8 +105,8 @@ fn hand_over_from_two() {
 }
 
 /// Waiters, and as many permits for them, however they come: all get through.
-fn waiters(order: WakeOrder, release: impl Fn(&Arc<Semaphore>) + Copy + Send + Sync + 'static) {
-    explore_with(&bound(4, None).wake_order(order), move || {
+fn waiters(builder: &Builder, release: fn(&Semaphore)) {
+    explore_with(builder, move || {
         let semaphore = Arc::new(Semaphore::new(0));
         let waiters = [(); 2].map(|()| spawn(&semaphore, Semaphore::acquire));
         release(&semaphore);
@@ -117,34 +117,37 @@ fn waiters(order: WakeOrder, release: impl Fn(&Arc<Semaphore>) + Copy + Send + S
     });
 }
 
-#[test]
-fn release_n_first_in() {
-    waiters(WakeOrder::FirstIn, |semaphore| {
+fn release_n(order: WakeOrder) {
+    waiters(&Builder::new().wake_order(order), |semaphore| {
         semaphore.release_n(2).unwrap();
     });
 }
 
 #[test]
+fn release_n_first_in() {
+    release_n(WakeOrder::FirstIn);
+}
+
+#[test]
 fn release_n_last_in() {
-    waiters(WakeOrder::LastIn, |semaphore| {
-        semaphore.release_n(2).unwrap();
+    release_n(WakeOrder::LastIn);
+}
+
+fn two_releases(order: WakeOrder) {
+    waiters(&bound(4, None).wake_order(order), |semaphore| {
+        semaphore.release().unwrap();
+        semaphore.release().unwrap();
     });
 }
 
 #[test]
 fn two_releases_first_in() {
-    waiters(WakeOrder::FirstIn, |semaphore| {
-        semaphore.release().unwrap();
-        semaphore.release().unwrap();
-    });
+    two_releases(WakeOrder::FirstIn);
 }
 
 #[test]
 fn two_releases_last_in() {
-    waiters(WakeOrder::LastIn, |semaphore| {
-        semaphore.release().unwrap();
-        semaphore.release().unwrap();
-    });
+    two_releases(WakeOrder::LastIn);
 }
 
 /// Three waiters and three permits: the chain of wakes is three long.
@@ -193,7 +196,7 @@ fn deadline_against_release() {
 /// A waiter that gives up takes no wake with it: the one beside it gets the permit, if the one
 /// that gave up does not have it.
 fn timeout_beside_a_waiter(order: WakeOrder) {
-    explore_with(&bound(4, None).wake_order(order), || {
+    explore_with(&Builder::new().wake_order(order), || {
         let semaphore = Arc::new(Semaphore::new(0));
         let timed = spawn(&semaphore, |semaphore| {
             if semaphore.acquire_timeout(TIMEOUT) {
