@@ -99,13 +99,14 @@ mod imp {
         ID.with(|id| *id)
     }
 
-    /// A thread's turn at an atomic: before each access, a step that depends on all other turns.
+    /// A thread's turn at an atomic: with each access, a step that depends on all other turns.
     ///
     /// loom 0.7 remembers of each atomic one access, the last, to find out which orders of steps
     /// are yet to be explored. So if a thread loads a word and another one loads it and then
     /// changes it, it never runs the change before the first load: the second load has hidden the
-    /// first (tokio-rs/loom 166 and 392). A turn is a read-modify-write, which nothing hides. What an access does to the value
-    /// is then done within the turn; only a load is left with the choice of what old value to see.
+    /// first (tokio-rs/loom 166 and 392). A turn is a read-modify-write, which nothing hides. What
+    /// an access does to the value is then done within the turn; only a load is left with the
+    /// choice of what old value to see.
     struct Turn(atomic::AtomicU32);
 
     impl Turn {
