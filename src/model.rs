@@ -14,9 +14,10 @@
 //!
 //! Under loom nothing of this crate can be used outside of a check, at most 5 threads run, the
 //! closure's own among them, and primitives can not be `static`s, as loom has to be told of each
-//! when it is made, nor may they be used where you have told loom to `stop_exploring`. The closure has
-//! to do the same each time: no clock, no random numbers, nothing left over from the run before. Time does not pass in either checker: a wait with a timeout may
-//! end in either way, and both are explored.
+//! when it is made; nor may they be used where you have told loom to `stop_exploring`. The closure
+//! has to do the same each time: no clock that decides, no random numbers, nothing left over from
+//! the run before. Time does not pass in either checker: a wait with a timeout may end in either
+//! way, and both are explored.
 //!
 //! [loom]: https://docs.rs/loom
 //! [shuttle]: https://docs.rs/shuttle
