@@ -1,9 +1,9 @@
 //! Runs the examples, and looks at what they print.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::env;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wait_timeout::ChildExt;
 
@@ -95,6 +95,16 @@ fn counter_race_loses_updates() {
     };
     // Once may go well by accident.
     assert!((0..10).any(|_| loses()));
+}
+
+#[test]
+fn counter_race_in_turn_loses_nothing() {
+    let arguments = ["--adds", "5000", "--threads", "3", "--decrementers", "1"];
+    let text = stdout(&mut command("counter_race", &arguments));
+    assert!(
+        text.contains("  each joined before the next: 15000 of 15000, 0 lost ("),
+        "{text}"
+    );
 }
 
 #[test]
@@ -224,12 +234,161 @@ fn recursive_lock() {
 }
 
 #[test]
+fn threads_at_the_same_time() {
+    let run = || {
+        let start = Instant::now();
+        let text = stdout(&mut command(
+            "threads",
+            &["sing-and-dance", "--pause-ms", "100"],
+        ));
+        (text, start.elapsed())
+    };
+    let (text, _) = run();
+    let position = |line: &str| {
+        text.find(line)
+            .unwrap_or_else(|| panic!("no {line}: {text}"))
+    };
+    for (what, times) in [("sings", 5), ("dances", 3)] {
+        let lines: Vec<_> = (1..=times)
+            .map(|time| position(&format!("  {what} {time} of {times}\n")))
+            .collect();
+        assert!(lines.is_sorted(), "{text}");
+    }
+    // Each of them begins before the other one ends.
+    assert!(position("sings 1") < position("dances 3"), "{text}");
+    assert!(position("dances 1") < position("sings 5"), "{text}");
+    assert!(text.contains("\nTogether: "), "{text}");
+    assert!(text.contains("; one after the other: 800"), "{text}");
+    // A busy machine may take longer once.
+    let together = |(_, time)| time < Duration::from_millis(790);
+    assert!((0..10).any(|_| together(run())));
+}
+
+#[test]
+fn threads_with_arguments() {
+    let text = stdout(&mut command("threads", &["arguments", "--pause-ms", "1"]));
+    assert_lines(
+        &text,
+        &[
+            "sings 1 of 2",
+            "sings 2 of 2",
+            "dances: name waltz, count 3, loud false",
+            "the dancer counted 9 steps",
+        ],
+    );
+}
+
+#[test]
+fn threads_with_names() {
+    let text = stdout(&mut command("threads", &["names", "--pause-ms", "20"]));
+    let (mut names, mut identities): (Vec<_>, HashSet<_>) = text
+        .lines()
+        .filter_map(|it| it.trim().split_once(" is ThreadId("))
+        .unzip();
+    // The order is the scheduler's.
+    names.sort_unstable();
+    let expected = "main nameless worker-1 worker-2 worker-3 worker-4 worker-5";
+    assert_eq!(names.join(" "), expected, "{text}");
+    assert_eq!(identities.len(), 7, "{text}");
+    assert!(identities.remove("1)"), "main's: {text}");
+}
+
+#[test]
+fn threads_joined() {
+    let text = stdout(&mut command("threads", &["join", "--pause-ms", "200"]));
+    assert_lines(
+        &text,
+        &[
+            "A thread works for 600ms.",
+            "not joined after 200ms: main goes on",
+            "the thread is done",
+            "joined",
+        ],
+    );
+}
+
+/// What `daemon_thread` prints when main does `end`, and how many lines the thread got to print.
+fn daemon_thread(end: &str, lines: &str) -> (String, usize) {
+    let arguments = [
+        end,
+        "--lines",
+        lines,
+        "--pause-ms",
+        "20",
+        "--leave-ms",
+        "150",
+    ];
+    let text = stdout(&mut command("daemon_thread", &arguments));
+    let printed = text.matches(&format!(" of {lines}\n")).count();
+    (text, printed)
+}
+
+#[test]
+fn daemon_thread_that_is_waited_for() {
+    let (text, printed) = daemon_thread("wait", "20");
+    assert_eq!(printed, 20, "{text}");
+    assert_lines(
+        &text,
+        &["line 20 of 20", "the thread tidies its desk", "joined"],
+    );
+}
+
+#[test]
+fn daemon_thread_that_is_stopped() {
+    let (text, printed) = daemon_thread("stop", "1000");
+    assert!((1..1000).contains(&printed), "{text}");
+    assert_lines(
+        &text,
+        &[
+            "line 1 of 1000",
+            "the thread was told to stop",
+            "the thread tidies its desk",
+            "joined",
+        ],
+    );
+}
+
+#[test]
+fn daemon_thread_that_is_left() {
+    let (text, printed) = daemon_thread("leave", "1000");
+    assert!((1..1000).contains(&printed), "{text}");
+    assert!(!text.contains("tidies"), "{text}");
+    assert!(!text.contains("joined"), "{text}");
+}
+
+#[test]
+fn stop_thread() {
+    let start = Instant::now();
+    let text = stdout(&mut command("stop_thread", &["--run-ms", "120"]));
+    // None of the three would end by itself.
+    assert!(start.elapsed() < Duration::from_secs(10), "{text}");
+    let rounds: Vec<_> = text
+        .lines()
+        .filter(|it| it.contains(" after it was asked"))
+        .map(|it| number_before(it, "rounds,"))
+        .collect();
+    let [busy, sleeping, waiting] = rounds[..] else {
+        panic!("{text}");
+    };
+    assert!(busy > 0, "{text}");
+    assert_eq!(sleeping, 0, "{text}");
+    assert!((1..=4).contains(&waiting), "{text}");
+    assert!(
+        text.contains("\n  coins: 100; the lock: <unlocked racefree::Lock at "),
+        "{text}"
+    );
+}
+
+#[test]
 fn help_tells_the_options() {
     for (name, option) in [
         ("counter_race", "--decrementers <DECREMENTERS>"),
         ("toilet_semaphore", "--stalls <STALLS>"),
         ("traffic_light", "--green-ms <GREEN_MS>"),
         ("recursive_lock", "--threads <THREADS>"),
+        ("threads", "sing-and-dance"),
+        ("daemon_thread", "--leave-ms <LEAVE_MS>"),
+        ("stop_thread", "--run-ms <RUN_MS>"),
     ] {
         let help = stdout(&mut command(name, &["--help"]));
         assert!(help.contains(option), "{help}");
@@ -239,21 +398,28 @@ fn help_tells_the_options() {
 #[test]
 fn bad_arguments_are_refused() {
     for (name, arguments, reason) in [
-        ("counter_race", ["--threads", "0"], "0 is not in 1..=100"),
-        ("counter_race", ["--adds", "many"], "invalid digit found"),
+        (
+            "counter_race",
+            &["--threads", "0"][..],
+            "0 is not in 1..=100",
+        ),
+        ("counter_race", &["--adds", "many"], "invalid digit found"),
         (
             "toilet_semaphore",
-            ["--stalls", "5,0"],
+            &["--stalls", "5,0"],
             "0 is not in 1..=50",
         ),
-        ("traffic_light", ["--cars", "101"], "101 is not in 1..=100"),
-        ("recursive_lock", ["--hold", "1"], "unexpected argument"),
+        ("traffic_light", &["--cars", "101"], "101 is not in 1..=100"),
+        ("recursive_lock", &["--hold", "1"], "unexpected argument"),
+        ("threads", &["sleep"], "invalid value"),
+        ("daemon_thread", &["kill"], "invalid value"),
+        ("stop_thread", &["--run-ms", "0"], "0 is not in 1..=60000"),
     ] {
         let Output {
             status,
             stdout,
             stderr,
-        } = output(&mut command(name, &arguments));
+        } = output(&mut command(name, arguments));
         let stderr = String::from_utf8(stderr).unwrap();
         assert_eq!(status.code(), Some(2), "{stderr}");
         assert!(stdout.is_empty());
