@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use wait_timeout::ChildExt;
 
+#[path = "examples/file_copier.rs"]
+mod file_copier;
+
 /// The example `name`, which cargo builds beside this test, with `arguments`.
 fn command(name: &str, arguments: &[&str]) -> Command {
     let test = env::current_exe().unwrap();
@@ -389,6 +392,7 @@ fn help_tells_the_options() {
         ("threads", "sing-and-dance"),
         ("daemon_thread", "--leave-ms <LEAVE_MS>"),
         ("stop_thread", "--run-ms <RUN_MS>"),
+        ("file_copier", "--workers <WORKERS>"),
     ] {
         let help = stdout(&mut command(name, &["--help"]));
         assert!(help.contains(option), "{help}");
@@ -414,6 +418,8 @@ fn bad_arguments_are_refused() {
         ("threads", &["sleep"], "invalid value"),
         ("daemon_thread", &["kill"], "invalid value"),
         ("stop_thread", &["--run-ms", "0"], "0 is not in 1..=60000"),
+        ("file_copier", &["--workers", "0"], "0 is not in 1..=256"),
+        ("file_copier", &["--fast"], "unexpected argument"),
     ] {
         let Output {
             status,
