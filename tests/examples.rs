@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::env;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use wait_timeout::ChildExt;
@@ -35,7 +35,11 @@ fn command(name: &str, arguments: &[&str]) -> Command {
 /// Runs the example, and fails if it hangs. What it prints has to fit into a pipe.
 fn output(command: &mut Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    end_of(command.spawn().unwrap())
+}
+
+/// Waits for a process, and fails if it hangs.
+fn end_of(mut child: Child) -> Output {
     let ended = child.wait_timeout(Duration::from_secs(60)).unwrap();
     if ended.is_none() {
         child.kill().unwrap();

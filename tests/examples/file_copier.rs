@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
-use super::{assert_lines, command, output, stdout};
+use super::{assert_lines, command, end_of, output, stdout};
 
 const EVERYTHING_THERE: &str = "1000 files were there already, and are equal";
 
@@ -124,8 +124,10 @@ fn begin(source: &Path, target: &Path) -> Child {
     let mut child = slow.spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     while count(target)[0] < 100 {
-        assert!(Instant::now() < deadline, "copies nothing");
-        assert_eq!(child.try_wait().unwrap(), None, "has ended");
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+        }
+        assert_eq!(child.try_wait().unwrap(), None, "was too fast, or hung");
         thread::sleep(Duration::from_millis(1));
     }
     child
@@ -170,7 +172,7 @@ fn stopped_in_the_middle_and_run_again() {
     // SAFETY: a signal to a child that has not been waited for.
     let sent = unsafe { libc::kill(child.id().try_into().unwrap(), libc::SIGINT) };
     assert_eq!(sent, 0);
-    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    let Output { status, stderr, .. } = end_of(child);
     let stderr = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(130), "{stderr}");
 
@@ -401,15 +403,17 @@ mod on_linux {
             .env("TERM", "xterm")
             .stdout(Stdio::null())
             .stderr(theirs);
-        let mut child = command.spawn().unwrap();
-        // The command holds the terminal's other end as well: the last one ends the reading.
+        let child = command.spawn().unwrap();
+        // It holds the terminal's other end as well: reading ends with the last of them.
         drop(command);
-        let mut shown = Vec::new();
-        let ended = ours.read_to_end(&mut shown).unwrap_err();
-        assert_eq!(ended.raw_os_error(), Some(libc::EIO));
-        assert!(child.wait().unwrap().success());
-
-        let shown = String::from_utf8(shown).unwrap();
+        let reader = thread::spawn(move || {
+            let mut shown = Vec::new();
+            let error = ours.read_to_end(&mut shown).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EIO));
+            String::from_utf8(shown).unwrap()
+        });
+        assert!(end_of(child).status.success());
+        let shown = reader.join().unwrap();
         let counts: BTreeSet<u32> = shown
             .split(" of 1000 files")
             .filter_map(|it| it.split(' ').next_back()?.parse().ok())
