@@ -162,6 +162,9 @@ fn join(pause: Duration) {
         if !ended.wait_timeout(pause) {
             println!("  not joined after {pause:?}: main goes on");
         }
+        if ended.wait_timeout(pause * 50) {
+            println!("  the event says that it has ended");
+        }
         worker.join().expect("does not panic");
         println!("  joined");
     });

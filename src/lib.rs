@@ -7,6 +7,19 @@ mod error;
 mod event;
 mod futex;
 mod guard;
+// For rustdoc and its tests alone: there is nothing in it to compile.
+#[cfg(doc)]
+pub mod guide {
+    #![doc = include_str!("../docs/guide.md")]
+
+    pub mod pitfalls {
+        #![doc = include_str!("../docs/guide/pitfalls.md")]
+    }
+
+    pub mod stopping {
+        #![doc = include_str!("../docs/guide/stopping.md")]
+    }
+}
 mod lock;
 pub mod model;
 mod queue;

@@ -309,6 +309,7 @@ fn threads_joined() {
             "A thread works for 600ms.",
             "not joined after 200ms: main goes on",
             "the thread is done",
+            "the event says that it has ended",
             "joined",
         ],
     );
