@@ -388,6 +388,15 @@ fn stop_thread() {
 }
 
 #[test]
+fn stop_thread_never_between_two_purses() {
+    // Half of the moments at which it could be stopped would be wrong.
+    for _ in 0..20 {
+        let text = stdout(&mut command("stop_thread", &["busy", "--run-ms", "2"]));
+        assert!(text.contains("  coins: 100; "), "{text}");
+    }
+}
+
+#[test]
 fn help_tells_the_options() {
     for (name, option) in [
         ("counter_race", "--decrementers <DECREMENTERS>"),

@@ -164,14 +164,20 @@ fn killed_in_the_middle_and_run_again() {
     assert_equal(&source, &target);
 }
 
+/// Ctrl-C.
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    // SAFETY: a signal to a child that has not been waited for.
+    let sent = unsafe { libc::kill(child.id().try_into().unwrap(), libc::SIGINT) };
+    assert_eq!(sent, 0);
+}
+
 #[cfg(unix)]
 #[test]
 fn stopped_in_the_middle_and_run_again() {
     let (_place, source, target) = thousand_files();
     let child = begin(&source, &target);
-    // SAFETY: a signal to a child that has not been waited for.
-    let sent = unsafe { libc::kill(child.id().try_into().unwrap(), libc::SIGINT) };
-    assert_eq!(sent, 0);
+    interrupt(&child);
     let Output { status, stderr, .. } = end_of(child);
     let stderr = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(130), "{stderr}");
@@ -189,6 +195,34 @@ fn stopped_in_the_middle_and_run_again() {
 
     stdout(&mut copier(&source, &target, &[]));
     assert_equal(&source, &target);
+}
+
+#[cfg(unix)]
+#[test]
+fn stopped_in_the_middle_of_a_file() {
+    let place = tempfile::tempdir().unwrap();
+    let [source, target] = ["source", "target"].map(|it| place.path().join(it));
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("file"), [7; 3000]).unwrap();
+    // More than an hour.
+    let mut slow = copier(
+        &source,
+        &target,
+        &["--chunk-bytes", "1", "--pause-ms", "2000"],
+    );
+    slow.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = slow.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while count(&target) != [0, 1] {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+        }
+        assert_eq!(child.try_wait().unwrap(), None, "has not begun");
+        thread::sleep(Duration::from_millis(1));
+    }
+    interrupt(&child);
+    assert_eq!(end_of(child).status.code(), Some(130));
+    assert_eq!(count(&target), [0, 0], "left behind");
 }
 
 #[test]
