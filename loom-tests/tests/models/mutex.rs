@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use racefree_loom::{Mutex, MutexGuard};
 
-use crate::{TIMEOUT, assert_no_futex_call, explore, explore_both, explore_timed, spawn};
+use crate::{
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with, spawn,
+};
 
 fn add(mutex: &Mutex<usize>, rounds: usize) {
     for _ in 0..rounds {
@@ -29,7 +31,7 @@ fn exclusion() {
 /// A part of the data, and then all of it: the mutex is locked until the mapped guard has gone.
 #[test]
 fn exclusion_by_a_part() {
-    explore(|| {
+    explore_with(&bound(5, None), || {
         let mutex = Arc::new(Mutex::new((0, 0)));
         let add = |mutex: &Mutex<(usize, usize)>| {
             let mut part = MutexGuard::map(mutex.lock(), |pair| &mut pair.1);
