@@ -4,13 +4,12 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{self, Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
 use clap::{Parser, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use racefree::{BoundedSemaphore, Event};
+use racefree::{BoundedSemaphore, Event, Mutex};
 use walkdir::WalkDir;
 
 /// Copies a folder with a bounded number of threads, and compares each copy with its original.
@@ -120,14 +119,14 @@ struct Progress {
 
 impl Progress {
     fn tell<R>(&self, change: impl FnOnce(&mut Tally) -> R) -> R {
-        let result = change(&mut self.tally.lock().expect("no change panics"));
+        let result = change(&mut self.tally.lock());
         self.news.set();
         result
     }
 
     /// How many files and bytes there are in the target, and whether it was the last of them.
     fn look(&self) -> (u64, u64, bool) {
-        let tally = self.tally.lock().expect("no change panics");
+        let tally = self.tally.lock();
         (tally.copied + tally.already_there, tally.bytes, tally.over)
     }
 }
@@ -179,7 +178,7 @@ fn copy_folder(
     });
     bar.finish_and_clear();
 
-    let tally = progress.tally.into_inner().expect("no change panics");
+    let tally = progress.tally.into_inner();
     let Tally {
         copied,
         already_there,
