@@ -708,7 +708,7 @@ mod one_thread {
             "p.release(1)" [since(9)] => |p| p.release_n(1),
             "p.release(3)" [since(9)] => |p| p.release_n(3),
             "p._value" => |p| p.value(),
-            "words(p)" [since(10)] => |p| words(p),
+            "words(p)" [since(11)] => |p| words(p),
         });
         let makes: Vec<Make<Semaphore>> = vec![
             ("Semaphore()", Semaphore::default),
@@ -734,7 +734,7 @@ mod one_thread {
             "p.release(2)" [since(9)] => |p| p.release_n(2),
             "p._value" => |p| p.value(),
             "p._initial_value" => |p| p.initial_value(),
-            "words(p)" [since(10)] => |p| words(p),
+            "words(p)" [since(11)] => |p| words(p),
         });
         let makes: Vec<Make<BoundedSemaphore>> = vec![
             ("BoundedSemaphore()", BoundedSemaphore::default),
@@ -765,7 +765,7 @@ mod one_thread {
             "p.wait(0)" => |p| p.wait_timeout(Duration::ZERO),
             "p.wait(0.0001)" [seldom()] => |p| p.wait_timeout(BRIEF),
             "p.wait(timeout=0.0001)" [seldom()] => |p| p.wait_until(Instant::now() + BRIEF),
-            "words(p)" [since(10)] => |p| words(p),
+            "words(p)" [since(11)] => |p| words(p),
         };
         let seen = [
             ("p.wait(0)", "True"),
