@@ -311,8 +311,10 @@ impl<S: Subject> Sequence<S> {
         let (make, calls) = (self.make.1, self.calls.clone());
         if self.crew {
             let mut crew = Crew::new(make());
-            let said = calls.into_iter().map(|call| crew.run(call)).collect();
-            crew.end();
+            let mut said: Vec<_> = calls.into_iter().map(|call| crew.run(call)).collect();
+            if !crew.end() {
+                said.push("a thread waits, and nothing frees it".to_owned());
+            }
             return said;
         }
         // In a thread of its own, so that it fails if it hangs.
@@ -568,8 +570,15 @@ impl<S: Subject> Crew<S> {
         others.join(", ")
     }
 
-    fn end(self) {
+    /// Brings all waits to an end. Says whether that was to be done; if not, they are left behind.
+    fn end(self) -> bool {
+        let mut rounds = 0;
         while self.workers.iter().any(Worker::busy) {
+            // A round frees a thread, or brings the owner one release nearer to it.
+            rounds += 1;
+            if rounds > 100 {
+                return false;
+            }
             self.subject.rescue();
             for worker in self.workers.iter().filter(|worker| !worker.busy()) {
                 let subject = Arc::clone(&self.subject);
@@ -584,6 +593,7 @@ impl<S: Subject> Crew<S> {
             drop(worker.jobs);
             worker.thread.end();
         }
+        true
     }
 }
 
