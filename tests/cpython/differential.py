@@ -46,6 +46,8 @@ def free(p):
         return lock._value > 0
     if isinstance(lock, threading.Event):
         return lock.is_set()
+    if isinstance(lock, threading.Barrier):
+        return lock.parties == 1 or lock.broken
     return True
 
 
@@ -54,14 +56,49 @@ def within(p, inside):
         return inside()
 
 
+def try_within(p, inside):
+    """The same if it is free; so the order in which threads get it does not matter."""
+    return within_held(p, inside) if p.acquire(False) else "busy"
+
+
+def within_held(p, inside):
+    try:
+        return inside()
+    finally:
+        p.release()
+
+
+def flip():
+    """A predicate that is true when it is asked again."""
+    answers = iter([False, True])
+    return lambda: next(answers)
+
+
+def counted(condition):
+    condition.n = 0
+    return condition
+
+
+def put(p):
+    p.n += 1
+    p.notify()
+
+
+def take(p, timeout=None):
+    if not p.wait_for(lambda: p.n > 0, timeout):
+        return "nothing"
+    p.n -= 1
+    return "took"
+
+
 def fail():
     raise RuntimeError("fails")
 
 
 def words(p):
     """What a repr tells of the state."""
-    shown = re.findall(r"\b(?:un)?locked\b|\b(?:un)?set\b|\bbroken\b|\b(?:value|waiters)=\S+(?=>)", repr(p))
-    return " ".join(shown)
+    state = r"\b(?:un)?locked\b|\b(?:un)?set\b|\bbroken\b|\b(?:value|waiters)=\S+(?=>)"
+    return " ".join(re.findall(state + r"|\d+(?=\)>$)", repr(p)))
 
 
 def rescue(p):
@@ -73,6 +110,7 @@ def rescue(p):
     elif not isinstance(p, threading.Condition):
         p.release()
     else:
+        p.n = 1000
         p.acquire(False)
         p.notify_all()
         p.release()
@@ -159,7 +197,12 @@ class Crew:
         return ", ".join([result] + others)
 
     def end(self):
+        """Brings all waits to an end, in as many rounds as `differential.rs` allows."""
+        rounds = 0
         while any(worker.busy for worker in self.workers):
+            rounds += 1
+            if rounds > 100:
+                raise RuntimeError("a thread waits, and nothing frees it")
             said("rescue(p)", self.names)
             for worker in self.workers:
                 if not worker.busy:

@@ -7,20 +7,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug};
 use std::io::{self, BufRead, BufReader, Write};
-use std::ops::RangeInclusive;
+use std::ops::{Deref, RangeInclusive};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::{env, mem, thread};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
-use racefree::{BoundedSemaphore, Event, Lock, RLock, ReleaseError, Semaphore};
+use racefree::{
+    Barrier, BoundedSemaphore, BrokenBarrierError, Condition, ConditionLock, Event, Lock,
+    NotOwnerError, RLock, ReleaseError, Semaphore,
+};
 
 use crate::common::{self, Acquire, LIMIT, Running, os, spawn, until};
 use crate::python;
@@ -61,6 +64,25 @@ impl Said for String {
     }
 }
 
+impl Said for usize {
+    fn said(self) -> String {
+        self.to_string()
+    }
+}
+
+impl<T: Said> Said for Result<T, NotOwnerError> {
+    fn said(self) -> String {
+        self.map_or_else(|error| format!("RuntimeError: {error}"), T::said)
+    }
+}
+
+/// CPython's error has no text.
+impl<T: Said> Said for Result<T, BrokenBarrierError> {
+    fn said(self) -> String {
+        self.map_or_else(|_| "BrokenBarrierError: ".to_owned(), T::said)
+    }
+}
+
 impl<T: Said> Said for Result<T, ReleaseError> {
     fn said(self) -> String {
         self.map_or_else(|error| format!("{}: {error}", exception(error)), T::said)
@@ -85,7 +107,13 @@ fn words(shown: &impl Debug) -> String {
             || word.starts_with("waiters=")
     };
     let all = shown.split(|c: char| !c.is_alphanumeric() && c != '=' && c != '/');
-    all.filter(known).collect::<Vec<_>>().join(" ")
+    let mut words: Vec<_> = all.filter(known).collect();
+    // The number of those who wait for a condition.
+    let waiting = shown
+        .strip_suffix(")>")
+        .and_then(|shown| shown.rsplit(' ').next());
+    words.extend(waiting);
+    words.join(" ")
 }
 
 /// Which thread of a crew makes a call.
@@ -211,6 +239,81 @@ subjects! {
     Semaphore: |it: &Semaphore| it.value() > 0, |_| false, Semaphore::release;
     BoundedSemaphore: |it: &BoundedSemaphore| it.value() > 0, |_| false, BoundedSemaphore::release;
     Event: Event::is_set, |_| false, Event::set;
+    Barrier: |it: &Barrier| it.parties() == 1 || it.broken(), |_| false, Barrier::abort;
+    Shared<Lock>: |it: &Self| !it.lock.locked(), |_| false, Shared::let_go;
+    Shared<RLock>: |_| true, |it: &Self| it.lock.is_owned(), |it: &Self| {
+        it.let_go();
+        if it.lock.is_owned() { it.lock.release() } else { Ok(()) }
+    };
+}
+
+/// A condition, the lock that it shares, and a number that the lock protects.
+struct Shared<L> {
+    lock: Arc<L>,
+    condition: Condition<Arc<L>>,
+    n: AtomicU32,
+}
+
+impl<L: Default> Default for Shared<L>
+where
+    Arc<L>: ConditionLock,
+{
+    fn default() -> Self {
+        let lock = Arc::new(L::default());
+        Self {
+            lock: Arc::clone(&lock),
+            condition: Condition::with_lock(lock),
+            n: AtomicU32::new(0),
+        }
+    }
+}
+
+impl<L> Deref for Shared<L> {
+    type Target = Condition<Arc<L>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.condition
+    }
+}
+
+impl<L> Shared<L>
+where
+    Arc<L>: ConditionLock,
+{
+    fn try_within<T: Said>(&self, inside: impl FnOnce() -> T) -> String {
+        if !self.try_acquire() {
+            return "busy".to_owned();
+        }
+        let said = inside().said();
+        self.release()
+            .map_or_else(|error| Err::<(), _>(error).said(), |()| said)
+    }
+
+    fn put(&self) -> Result<(), NotOwnerError> {
+        self.n.fetch_add(1, Ordering::Relaxed);
+        self.notify(1)
+    }
+
+    fn take(&self) -> Result<String, NotOwnerError> {
+        self.wait_for(|| self.n.load(Ordering::Relaxed) > 0)?;
+        self.n.fetch_sub(1, Ordering::Relaxed);
+        Ok("took".to_owned())
+    }
+
+    fn take_in(&self, timeout: Duration) -> Result<String, NotOwnerError> {
+        if !self.wait_for_timeout(|| self.n.load(Ordering::Relaxed) > 0, timeout)? {
+            return Ok("nothing".to_owned());
+        }
+        self.take()
+    }
+
+    /// Lets all go on who wait, with enough for each to take, and releases the lock once.
+    fn let_go(&self) {
+        self.n.store(1000, Ordering::Relaxed);
+        _ = self.try_acquire();
+        _ = self.notify_all();
+        _ = self.release();
+    }
 }
 
 /// A CPython that runs the script.
@@ -617,6 +720,20 @@ fn fails(run: impl FnOnce()) -> String {
     format!("RuntimeError: {}", common::words(&*panic))
 }
 
+/// The result of a wait at a barrier, whose action may fail.
+fn passing(wait: impl FnOnce() -> Result<usize, BrokenBarrierError>) -> String {
+    match panic::catch_unwind(AssertUnwindSafe(wait)) {
+        Ok(result) => result.said(),
+        Err(panic) => format!("RuntimeError: {}", common::words(&*panic)),
+    }
+}
+
+/// A predicate that is true when it is asked again.
+fn flip() -> impl FnMut() -> bool {
+    let mut asked = false;
+    move || mem::replace(&mut asked, true)
+}
+
 /// The calls that all have that can be acquired, on one thread.
 fn acquiring<P: Acquire + Subject>() -> Vec<Call<P>> {
     calls! { P;
@@ -653,9 +770,81 @@ fn contending<P: Acquire + Subject>() -> Vec<Call<P>> {
     }
 }
 
+/// The calls of a condition on one thread.
+fn conditional<L: Debug + 'static>() -> Vec<Call<Shared<L>>>
+where
+    Arc<L>: ConditionLock,
+    Shared<L>: Subject + Deref<Target = Condition<Arc<L>>>,
+{
+    calls! { Shared<L>;
+        "p.acquire() if free(p) else 'waits'" => |p| if_free(p, || { p.acquire(); true }),
+        "p.acquire(False)" => |p| p.try_acquire(),
+        "p.acquire(timeout=0)" => |p| p.acquire_timeout(Duration::ZERO),
+        "p.acquire(timeout=0.0001)" [seldom()] => |p| p.acquire_timeout(BRIEF),
+        "p.acquire(True, 0.0001)" [seldom()] => |p| p.acquire_until(Instant::now() + BRIEF),
+        "p.release()" [often()] => |p| p.release(),
+        "p.wait(0)" => |p| p.wait_timeout(Duration::ZERO),
+        "p.wait(0.0001)" [seldom()] => |p| p.wait_timeout(BRIEF),
+        "p.wait(timeout=0.0001)" [seldom()] => |p| p.wait_until(Instant::now() + BRIEF),
+        "p.wait_for(lambda: True) if p._is_owned() else 'not held'" => |p|
+            p.wait_for(|| true).map_or("not held".to_owned(), |()| true.said()),
+        "p.wait_for(lambda: False, 0)" => |p| p.wait_for_timeout(|| false, Duration::ZERO),
+        "p.wait_for(lambda: False, 0.0001)" [seldom()] => |p| p.wait_for_timeout(|| false, BRIEF),
+        "p.wait_for(flip(), 0)" => |p| p.wait_for_timeout(flip(), Duration::ZERO),
+        "p.notify()" => |p| p.notify(1),
+        "p.notify(0)" => |p| p.notify(0),
+        "p.notify(3)" => |p| p.notify(3),
+        "p.notify_all()" => |p| p.notify_all(),
+        "within(p, p.notify) if free(p) else 'waits'" => |p| if_free(p, || {
+            let _guard = p.guard();
+            p.notify(1)
+        }),
+        "within(p, lambda: p.wait(0)) if free(p) else 'waits'" => |p| if_free(p, || {
+            let _guard = p.guard();
+            p.wait_timeout(Duration::ZERO)
+        }),
+        "within(p, p.release) if free(p) else 'waits'" => |p| if_free(p, || {
+            let guard = p.guard();
+            p.release().expect("it has just been acquired");
+            guard.release()
+        }),
+        "words(p)" => |p| words(&p.condition),
+    }
+}
+
+/// The calls of a condition on several threads.
+fn notifying<L: Debug + 'static>() -> Vec<Call<Shared<L>>>
+where
+    Arc<L>: ConditionLock,
+    Shared<L>: Subject + Deref<Target = Condition<Arc<L>>>,
+{
+    calls! { Shared<L>;
+        "p.acquire(False)" => |p| p.try_acquire(),
+        "p.release()" => |p| p.release(),
+        "try_within(p, p.wait)" [often()] => |p| p.try_within(|| p.wait().map(|()| true)),
+        "try_within(p, lambda: p.wait(60))" => |p| p.try_within(|| p.wait_timeout(LIMIT)),
+        "try_within(p, lambda: p.wait(0.002))" [ends()] => |p|
+            p.try_within(|| p.wait_timeout(SHORT)),
+        "try_within(p, lambda: p.wait(0))" => |p| p.try_within(|| p.wait_timeout(Duration::ZERO)),
+        "try_within(p, p.notify)" => |p| p.try_within(|| p.notify(1)),
+        "try_within(p, lambda: p.notify(2))" => |p| p.try_within(|| p.notify(2)),
+        "try_within(p, p.notify_all)" [seldom()] => |p| p.try_within(|| p.notify_all()),
+        "try_within(p, lambda: put(p))" => |p| p.try_within(|| p.put()),
+        "try_within(p, lambda: take(p))" => |p| p.try_within(|| p.take()),
+        "try_within(p, lambda: take(p, 60))" => |p| p.try_within(|| p.take_in(LIMIT)),
+        "try_within(p, lambda: take(p, 0.002))" [ends()] => |p|
+            p.try_within(|| p.take_in(SHORT)),
+        "p.notify()" => |p| p.notify(1),
+        "words(p)" => |p| words(&p.condition),
+    }
+}
+
 const UNLOCKED: &str = "RuntimeError: release unlocked lock";
 const NOT_OWNER: &str = "RuntimeError: cannot release un-acquired lock";
 const TOO_MANY: &str = "ValueError: Semaphore released too many times";
+const NO_WAIT: &str = "RuntimeError: cannot wait on un-acquired lock";
+const NO_NOTIFY: &str = "RuntimeError: cannot notify on un-acquired lock";
+const BROKEN: &str = "BrokenBarrierError: ";
 const ZERO: &str = "ValueError: n must be one or more";
 
 mod one_thread {
@@ -792,6 +981,85 @@ mod one_thread {
             &seen,
         );
     }
+
+    #[test]
+    fn condition() {
+        let mut calls = conditional();
+        calls.extend(calls! { Shared<RLock>;
+            "depth(p)" => |p| p.lock.recursion_count(),
+        });
+        let seen = [
+            ("p.release()", NOT_OWNER),
+            ("p.wait(0)", "False"),
+            ("p.wait(0)", NO_WAIT),
+            (
+                "p.wait_for(lambda: True) if p._is_owned() else 'not held'",
+                "True",
+            ),
+            ("p.wait_for(flip(), 0)", "True"),
+            ("p.wait_for(flip(), 0)", NO_WAIT),
+            ("p.notify()", "None"),
+            ("p.notify()", NO_NOTIFY),
+            ("depth(p)", "3"),
+            ("words(p)", "locked 0"),
+        ];
+        let makes: Vec<Make<_>> = vec![("Condition()", Shared::default)];
+        compare("condition", Threads::One, makes, calls, &seen);
+    }
+
+    #[test]
+    fn condition_of_lock() {
+        let seen = [
+            ("p.acquire(False)", "False"),
+            ("p.release()", UNLOCKED),
+            ("p.wait(0)", "False"),
+            ("p.wait(0)", NO_WAIT),
+            ("p.wait_for(flip(), 0)", "True"),
+            ("p.notify_all()", "None"),
+            ("p.notify_all()", NO_NOTIFY),
+            ("words(p)", "unlocked 0"),
+        ];
+        let makes: Vec<Make<Shared<Lock>>> = vec![("Condition(Lock())", Shared::default)];
+        compare(
+            "condition_of_lock",
+            Threads::One,
+            makes,
+            conditional(),
+            &seen,
+        );
+    }
+
+    #[test]
+    fn barrier() {
+        let calls = calls! { Barrier;
+            "p.wait() if free(p) else 'waits'" => |p| if_free(p, || passing(|| p.wait())),
+            "p.wait(0)" => |p| passing(|| p.wait_timeout(Duration::ZERO)),
+            "p.wait(0.0001)" [seldom()] => |p| passing(|| p.wait_timeout(BRIEF)),
+            "p.reset()" => |p| p.reset(),
+            "p.abort()" [seldom()] => |p| p.abort(),
+            "p.parties" => |p| p.parties(),
+            "p.n_waiting" => |p| p.n_waiting(),
+            "p.broken" => |p| p.broken(),
+            "words(p)" [since(11)] => |p| words(p),
+        };
+        let makes: Vec<Make<Barrier>> = vec![
+            ("Barrier(1)", || Barrier::new(1)),
+            ("Barrier(2)", || Barrier::new(2)),
+            ("Barrier(1, lambda: None)", || {
+                Barrier::new(1).with_action(|| {})
+            }),
+            ("Barrier(1, fail)", || Barrier::new(1).with_action(fail)),
+        ];
+        let seen = [
+            ("p.wait(0)", "0"),
+            ("p.wait(0)", BROKEN),
+            ("p.wait(0)", "RuntimeError: fails"),
+            ("p.broken", "True"),
+            ("words(p)", "broken"),
+            ("words(p)", "waiters=0/2"),
+        ];
+        compare("barrier", Threads::One, makes, calls, &seen);
+    }
 }
 
 mod several_threads {
@@ -920,5 +1188,106 @@ mod several_threads {
             calls,
             &seen,
         );
+    }
+
+    #[test]
+    fn condition() {
+        let mut calls = notifying();
+        calls.extend(calls! { Shared<RLock>;
+            "try_within(p, lambda: within(p, lambda: (p.wait(), depth(p))[1]))" => |p|
+                p.try_within(|| {
+                    let _guard = p.guard();
+                    p.wait().map(|()| p.lock.recursion_count())
+                }),
+            "p.wait()" => |p| p.wait(),
+            "p.acquire()" [by_owner()] => |p| { p.acquire(); true },
+            "p.release()" [by_owner().often()] => |p| p.release(),
+            "p.notify()" [by_owner()] => |p| p.notify(1),
+            "p.notify(2)" [by_owner()] => |p| p.notify(2),
+            "p.notify_all()" [by_owner()] => |p| p.notify_all(),
+            "put(p)" [by_owner()] => |p| p.put(),
+            "depth(p)" [by_owner()] => |p| p.lock.recursion_count(),
+        });
+        let seen = [
+            ("try_within(p, p.wait)", "waits"),
+            ("try_within(p, lambda: p.wait(60))", "waits"),
+            ("try_within(p, lambda: p.wait(0.002))", "False"),
+            ("try_within(p, p.notify)", "None"),
+            ("try_within(p, p.notify)", "None, True"),
+            ("try_within(p, p.notify)", "None, 2"),
+            ("try_within(p, p.notify)", "busy"),
+            ("try_within(p, lambda: p.notify(2))", "None, True, True"),
+            ("try_within(p, lambda: put(p))", "None, took"),
+            ("try_within(p, lambda: take(p, 0.002))", "nothing"),
+            ("p.wait()", NO_WAIT),
+            ("p.notify()", NO_NOTIFY),
+            ("p.notify()", "None"),
+            ("p.release()", "None, True"),
+            ("words(p)", "unlocked 2"),
+        ];
+        let makes: Vec<Make<Shared<RLock>>> = vec![("counted(Condition())", Shared::default)];
+        compare("condition", Threads::Several, makes, calls, &seen);
+    }
+
+    #[test]
+    fn condition_of_lock() {
+        let seen = [
+            ("try_within(p, p.wait)", "waits"),
+            ("try_within(p, lambda: p.wait(0.002))", "False"),
+            ("try_within(p, p.notify)", "None, True"),
+            ("try_within(p, lambda: put(p))", "None, took"),
+            ("p.notify()", "None"),
+            ("p.notify()", NO_NOTIFY),
+            ("p.release()", "None, True"),
+            ("words(p)", "unlocked 2"),
+        ];
+        let makes: Vec<Make<Shared<Lock>>> = vec![("counted(Condition(Lock()))", Shared::default)];
+        compare(
+            "condition_of_lock",
+            Threads::Several,
+            makes,
+            notifying(),
+            &seen,
+        );
+    }
+
+    #[test]
+    fn barrier() {
+        let calls = calls! { Barrier;
+            "p.wait()" [often()] => |p| passing(|| p.wait()),
+            "p.wait(60)" => |p| passing(|| p.wait_timeout(LIMIT)),
+            "p.wait(0.002)" [seldom().ends()] => |p| passing(|| p.wait_timeout(SHORT)),
+            "p.wait(0)" [seldom()] => |p| passing(|| p.wait_timeout(Duration::ZERO)),
+            "p.reset()" => |p| p.reset(),
+            "p.abort()" [seldom()] => |p| p.abort(),
+            "p.n_waiting" => |p| p.n_waiting(),
+            "p.broken" => |p| p.broken(),
+        };
+        let makes: Vec<Make<Barrier>> = vec![
+            ("Barrier(2)", || Barrier::new(2)),
+            ("Barrier(3)", || Barrier::new(3)),
+            ("Barrier(4, timeout=60)", || {
+                Barrier::new(4).with_timeout(LIMIT)
+            }),
+            ("Barrier(3, lambda: None)", || {
+                Barrier::new(3).with_action(|| {})
+            }),
+            ("Barrier(2, fail)", || Barrier::new(2).with_action(fail)),
+        ];
+        let seen = [
+            ("p.wait()", "waits"),
+            ("p.wait()", "1, 0"),
+            ("p.wait()", "2, 0, 1"),
+            ("p.wait()", BROKEN),
+            ("p.wait()", "RuntimeError: fails, BrokenBarrierError: "),
+            (
+                "p.wait(0.002)",
+                "BrokenBarrierError: , BrokenBarrierError: ",
+            ),
+            ("p.reset()", "None, BrokenBarrierError: "),
+            ("p.abort()", "None, BrokenBarrierError: "),
+            ("p.n_waiting", "2"),
+        ];
+        compare("barrier", Threads::Several, makes, calls, &seen);
     }
 }
