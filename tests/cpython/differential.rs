@@ -847,6 +847,61 @@ const NO_NOTIFY: &str = "RuntimeError: cannot notify on un-acquired lock";
 const BROKEN: &str = "BrokenBarrierError: ";
 const ZERO: &str = "ValueError: n must be one or more";
 
+/// What is different, and is to stay so: the README says why. In CPython, and here.
+#[test]
+fn differences() {
+    let test = "differential::differences";
+    let Some(minor) = python::find(test) else {
+        return;
+    };
+    let counts = |shown: String| shown.matches("count=").count().said();
+    let no_parties = match minor {
+        ..12 => "0",
+        _ => "ValueError: parties must be > 0",
+    };
+    let barrier = Barrier::new(2);
+    barrier.abort();
+    let lines = [
+        (
+            "one\tRLock()\trepr(p).count('count=')",
+            "1",
+            counts(format!("{:?}", RLock::new())),
+            "0",
+        ),
+        (
+            "one\tLock()\tp.acquire(timeout=1e10)",
+            "OverflowError: timeout value is too large",
+            Lock::new().acquire_timeout(Duration::MAX).said(),
+            "True",
+        ),
+        (
+            "one\tCondition()\tp.wait_for(lambda: True)",
+            "True",
+            Condition::new().wait_for(|| true).said(),
+            NO_WAIT,
+        ),
+        (
+            "one\tBarrier(2)\tp.abort() or p.wait()",
+            BROKEN,
+            barrier.wait().unwrap_err().to_string(),
+            "the barrier is broken: it was aborted",
+        ),
+        (
+            "one\tBarrier(0)\tp.parties",
+            no_parties,
+            passing(|| Ok(Barrier::new(0).parties())),
+            "RuntimeError: parties must be > 0",
+        ),
+    ];
+    let mut python = Python::start();
+    assert!(python.answer().starts_with("CPython 3 "));
+    for (line, expected, here, expected_here) in lines {
+        python.ask(line);
+        assert_eq!(python.answer(), expected, "{line}");
+        assert_eq!(here, expected_here, "{line}");
+    }
+}
+
 mod one_thread {
     use super::*;
 
