@@ -828,7 +828,7 @@ where
         "try_within(p, lambda: p.wait(0))" => |p| p.try_within(|| p.wait_timeout(Duration::ZERO)),
         "try_within(p, p.notify)" => |p| p.try_within(|| p.notify(1)),
         "try_within(p, lambda: p.notify(2))" => |p| p.try_within(|| p.notify(2)),
-        "try_within(p, p.notify_all)" [seldom()] => |p| p.try_within(|| p.notify_all()),
+        "try_within(p, p.notify_all)" => |p| p.try_within(|| p.notify_all()),
         "try_within(p, lambda: put(p))" => |p| p.try_within(|| p.put()),
         "try_within(p, lambda: take(p))" => |p| p.try_within(|| p.take()),
         "try_within(p, lambda: take(p, 60))" => |p| p.try_within(|| p.take_in(LIMIT)),
@@ -869,8 +869,9 @@ fn differences() {
             "0",
         ),
         (
-            "one\tLock()\tp.acquire(timeout=1e10)",
-            "OverflowError: timeout value is too large",
+            "one\tLock()\tp.acquire(timeout=TIMEOUT_MAX + 1)",
+            // What it says depends on the platform.
+            "OverflowError: ",
             Lock::new().acquire_timeout(Duration::MAX).said(),
             "True",
         ),
@@ -897,7 +898,8 @@ fn differences() {
     assert!(python.answer().starts_with("CPython 3 "));
     for (line, expected, here, expected_here) in lines {
         python.ask(line);
-        assert_eq!(python.answer(), expected, "{line}");
+        let there = python.answer();
+        assert!(there.starts_with(expected), "{line}: {there}");
         assert_eq!(here, expected_here, "{line}");
     }
 }
@@ -1272,6 +1274,7 @@ mod several_threads {
             ("try_within(p, p.notify)", "None, 2"),
             ("try_within(p, p.notify)", "busy"),
             ("try_within(p, lambda: p.notify(2))", "None, True, True"),
+            ("try_within(p, p.notify_all)", "None, True"),
             ("try_within(p, lambda: put(p))", "None, took"),
             ("try_within(p, lambda: take(p, 0.002))", "nothing"),
             ("p.wait()", NO_WAIT),
@@ -1290,6 +1293,7 @@ mod several_threads {
             ("try_within(p, p.wait)", "waits"),
             ("try_within(p, lambda: p.wait(0.002))", "False"),
             ("try_within(p, p.notify)", "None, True"),
+            ("try_within(p, p.notify_all)", "None, True"),
             ("try_within(p, lambda: put(p))", "None, took"),
             ("p.notify()", "None"),
             ("p.notify()", NO_NOTIFY),
