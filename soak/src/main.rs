@@ -111,8 +111,8 @@ fn round(
     };
     let workers = named("worker", threads);
     let marchers = named("marcher", world::MARCHERS);
-    let light = Slot::new("light".into());
-    let slots = || workers.iter().chain(&marchers).chain([&light]);
+    let helper = Slot::new("helper".into());
+    let slots = || workers.iter().chain(&marchers).chain([&helper]);
     let sum = Mutex::new(Figures::default());
     let add = |figures| sum.lock().expect("no panic is survived").add(figures);
     let working = AtomicUsize::new(threads);
@@ -122,8 +122,8 @@ fn round(
     let start = Instant::now();
     thread::scope(|scope| {
         // To be borrowed by all the threads.
-        let (world, targets, light, add, working, helping, end, any) = (
-            &world, &targets, &light, &add, &working, &helping, &end, &any,
+        let (world, targets, helper, add, working, helping, end, any) = (
+            &world, &targets, &helper, &add, &working, &helping, &end, &any,
         );
         for (index, slot) in workers.iter().enumerate() {
             let mut worker = Worker::new(world, slot, random.fork());
@@ -145,10 +145,10 @@ fn round(
             });
         }
         // These two go on until the workers have ended, some of whose waits they are to end.
-        let mut worker = Worker::new(world, light, random.fork());
+        let mut worker = Worker::new(world, helper, random.fork());
         scope.spawn(move || {
             while any(working) {
-                worker.turn_the_light();
+                worker.help();
             }
             add(worker.figures);
             end(helping);

@@ -32,7 +32,12 @@ impl<'a> Worker<'a> {
     pub(crate) fn work(&mut self) {
         let world = self.world;
         while !world.is_over() {
-            match self.random.u8(0..16) {
+            let any = self.random.u8(0..18);
+            let kind = world
+                .favourite
+                .filter(|_| self.random.bool())
+                .unwrap_or(any);
+            match kind {
                 0 | 1 => self.visit(&world.lock),
                 2 => self.visit(&world.rlock),
                 3 => self.nest(),
@@ -47,8 +52,28 @@ impl<'a> Worker<'a> {
                     self.trade(&world.nested_store, depth);
                 }
                 12 | 13 => self.wait_for_the_light(),
+                14 | 15 => self.wait_for_a_supply(),
                 _ => self.meet(),
             }
+        }
+    }
+
+    /// What some waits of the others need to come to an end.
+    pub(crate) fn help(&mut self) {
+        self.turn_the_light();
+        let world = self.world;
+        let owed = world.owed.swap(0, SeqCst);
+        if owed > 0 {
+            world.given.fetch_add(owed.into(), SeqCst);
+            let released = self.step("Semaphore::release_n", || world.permits.release_n(owed));
+            assert_eq!(released, Ok(()));
+        }
+        let owed = [&world.store.owed, &world.nested_store.owed].map(|it| it.swap(0, SeqCst));
+        if owed[0] > 0 {
+            self.stock(&world.store, owed[0]);
+        }
+        if owed[1] > 0 {
+            self.stock(&world.nested_store, owed[1]);
         }
     }
 
@@ -72,7 +97,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Green, and red again.
-    pub(crate) fn turn_the_light(&mut self) {
+    fn turn_the_light(&mut self) {
         let light = &self.world.light;
         light.sets_begun.fetch_add(1, SeqCst);
         self.step("Event::set", || light.event.set());
@@ -255,6 +280,18 @@ impl<'a> Worker<'a> {
         let released = self.step("Semaphore::release_n", || world.permits.release_n(number));
         assert_eq!(released, Ok(()));
         self.linger();
+        self.take(number);
+    }
+
+    /// Asks for permits, which come several at once, and takes them.
+    fn wait_for_a_supply(&mut self) {
+        let number = self.random.u32(1..3);
+        self.world.owed.fetch_add(number, SeqCst);
+        self.take(number);
+    }
+
+    fn take(&mut self, number: u32) {
+        let world = self.world;
         let mut left = number;
         while left > 0 {
             if self.enter(&world.permits) {
@@ -268,22 +305,46 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Gives tokens under a condition's lock, and then takes as many, of whoever's.
+    /// Gives tokens under a condition's lock, or asks for some, which come several at once; and then
+    /// takes as many, of whoever's.
     fn trade<L: ConditionLock>(&mut self, store: &Store<Condition<L>>, depth: usize)
     where
         Condition<L>: Door,
     {
+        let number = self.random.u32(1..4);
+        if self.random.u8(0..3) == 0 {
+            self.stock(store, number);
+        } else {
+            store.owed.fetch_add(number, SeqCst);
+        }
+        self.linger();
+        self.take_tokens(store, number, depth);
+    }
+
+    fn stock<L: ConditionLock>(&mut self, store: &Store<Condition<L>>, number: u32)
+    where
+        Condition<L>: Door,
+    {
         let condition = &store.room.door;
-        let number = self.random.u64(1..4);
         while !self.enter(condition) {}
         store.room.stay(|| {
-            store.tokens.fetch_add(number, Relaxed);
+            store.tokens.fetch_add(number.into(), Relaxed);
             self.linger();
             let notified = self.step("Condition::notify", || condition.notify(number as usize));
             assert_eq!(notified, Ok(()));
         });
         self.leave(condition);
-        self.linger();
+    }
+
+    fn take_tokens<L: ConditionLock>(
+        &mut self,
+        store: &Store<Condition<L>>,
+        number: u32,
+        depth: usize,
+    ) where
+        Condition<L>: Door,
+    {
+        let condition = &store.room.door;
         let mut left = number;
         while left > 0 {
             for _ in 0..depth {

@@ -13,12 +13,13 @@ pub(crate) const MARCHERS: usize = 3;
 /// The parties of the barrier that is broken all the time.
 const PARTIES: usize = 3;
 
-/// Tokens that each thread gives before it takes as many: so whoever waits for one need not wait
-/// for ever.
+/// Tokens that each thread gives, or is owed, before it takes as many: so whoever waits for one need
+/// not wait for ever.
 #[derive(Debug)]
 pub(crate) struct Store<D> {
     pub(crate) room: Room<D>,
     pub(crate) tokens: AtomicU64,
+    pub(crate) owed: AtomicU32,
 }
 
 impl<D: Door> Store<D> {
@@ -26,6 +27,7 @@ impl<D: Door> Store<D> {
         Self {
             room: Room::new(door, 1),
             tokens: AtomicU64::new(0),
+            owed: AtomicU32::new(0),
         }
     }
 
@@ -75,6 +77,8 @@ impl March {
 #[derive(Debug)]
 pub(crate) struct World {
     over: Arc<AtomicBool>,
+    /// What half of all that is done is, in some rounds: so that many meet there.
+    pub(crate) favourite: Option<u8>,
     pub(crate) lock: Room<Lock>,
     pub(crate) rlock: Room<RLock>,
     pub(crate) semaphore: Room<Semaphore>,
@@ -86,6 +90,8 @@ pub(crate) struct World {
     pub(crate) permits: Semaphore,
     pub(crate) given: AtomicU64,
     pub(crate) taken: AtomicU64,
+    /// Permits that are waited for and have yet to be given.
+    pub(crate) owed: AtomicU32,
     pub(crate) store: Store<Condition<Lock>>,
     pub(crate) nested_store: Store<Condition<RLock>>,
     pub(crate) light: Light,
@@ -99,7 +105,9 @@ impl World {
         let over = Arc::default();
         let size = random.u32(1..6);
         let permits = random.u32(1..4);
+        let favourite = random.u8(0..36);
         Self {
+            favourite: (favourite < 18).then_some(favourite),
             lock: Room::new(Lock::new(), 1),
             rlock: Room::new(RLock::new(), 1),
             semaphore: Room::new(Semaphore::new(permits), permits),
@@ -110,6 +118,7 @@ impl World {
             permits: Semaphore::new(0),
             given: AtomicU64::new(0),
             taken: AtomicU64::new(0),
+            owed: AtomicU32::new(0),
             store: Store::new(Condition::with_lock(Lock::new())),
             nested_store: Store::new(Condition::new()),
             light: Light::default(),

@@ -29,6 +29,11 @@ pub(crate) struct Running<T> {
 }
 
 impl<T> Running<T> {
+    /// Whether it has ended, with a result or a panic.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits for the thread's end, and has its result or its panic.
     #[track_caller]
     pub(crate) fn end(self) -> T {

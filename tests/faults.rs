@@ -1,0 +1,617 @@
+//! What the world does to those who wait: signals, wake-ups for nothing, a process that is stopped
+//! or forked, threads that end without giving back, two thousand at once, and absurd timeouts.
+
+mod common;
+
+use std::mem;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex as StdMutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{
+    Acquire, LIMIT, asleep, for_each_primitive, forever, has_one_permit, is_free, spawn, until,
+};
+use racefree::{
+    Barrier, BoundedSemaphore, BrokenBarrierError, Condition, ConditionLock, Event, Lock, Mutex,
+    MutexGuard, RLock, ReleaseError, Semaphore,
+};
+
+/// What lets nobody through until it is opened, by the thread that made it; then all.
+trait Closed: Send + Sync + 'static {
+    /// Whether those who come when it has been opened wait until it is opened again.
+    const CLOSES_AGAIN: bool = false;
+
+    /// For so many who will wait.
+    fn closed(waiters: u32) -> Self;
+
+    fn open(&self, waiters: u32);
+
+    fn wait(&self);
+
+    /// Says whether it was let through.
+    fn wait_timeout(&self, timeout: Duration) -> bool;
+
+    /// Where its words are.
+    fn place(&self) -> Range<usize>
+    where
+        Self: Sized,
+    {
+        place(self)
+    }
+}
+
+fn place<T>(value: &T) -> Range<usize> {
+    let first = (&raw const *value).addr();
+    first..first + size_of::<T>()
+}
+
+/// Opens it, and waits until `all_have_gone`.
+#[track_caller]
+fn open<C: Closed>(closed: &C, waiters: u32, all_have_gone: impl Fn() -> bool) {
+    closed.open(waiters);
+    until(|| {
+        if C::CLOSES_AGAIN {
+            closed.open(waiters);
+        }
+        all_have_gone()
+    });
+}
+
+/// Who has been let in lets in the next.
+macro_rules! closed_while_held {
+    ($($Primitive:ty)*) => {
+        $(impl Closed for $Primitive {
+            fn closed(_waiters: u32) -> Self {
+                let primitive = Self::default();
+                primitive.acquire();
+                primitive
+            }
+
+            fn open(&self, _waiters: u32) {
+                self.release().unwrap();
+            }
+
+            fn wait(&self) {
+                self.acquire();
+                self.release().unwrap();
+            }
+
+            fn wait_timeout(&self, timeout: Duration) -> bool {
+                self.acquire_timeout(timeout) && self.release().is_ok()
+            }
+        })*
+    };
+}
+closed_while_held! { Lock RLock }
+
+macro_rules! closed_without_permits {
+    ($($Primitive:ty)*) => {
+        $(impl Closed for $Primitive {
+            fn closed(waiters: u32) -> Self {
+                let primitive = Self::new(waiters);
+                (0..waiters).for_each(|_| primitive.acquire());
+                primitive
+            }
+
+            fn open(&self, waiters: u32) {
+                self.release_n(waiters).unwrap();
+            }
+
+            fn wait(&self) {
+                self.acquire();
+            }
+
+            fn wait_timeout(&self, timeout: Duration) -> bool {
+                self.acquire_timeout(timeout)
+            }
+        })*
+    };
+}
+closed_without_permits! { Semaphore BoundedSemaphore }
+
+/// A mutex, and the guard that keeps it closed.
+struct LockedMutex {
+    mutex: &'static Mutex<u32>,
+    guard: StdMutex<Option<MutexGuard<'static, u32>>>,
+}
+
+impl Closed for LockedMutex {
+    fn closed(_waiters: u32) -> Self {
+        let mutex = forever(Mutex::new(0));
+        let guard = StdMutex::new(Some(mutex.lock()));
+        Self { mutex, guard }
+    }
+
+    fn open(&self, _waiters: u32) {
+        drop(self.guard.lock().unwrap().take());
+    }
+
+    fn wait(&self) {
+        *self.mutex.lock() += 1;
+    }
+
+    fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.mutex.try_lock_for(timeout).is_some()
+    }
+
+    fn place(&self) -> Range<usize> {
+        place(self.mutex)
+    }
+}
+
+impl Closed for Event {
+    fn closed(_waiters: u32) -> Self {
+        Self::new()
+    }
+
+    fn open(&self, _waiters: u32) {
+        self.set();
+    }
+
+    fn wait(&self) {
+        self.wait();
+    }
+
+    fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait_timeout(timeout)
+    }
+}
+
+impl<L: ConditionLock + Default + Send + Sync + 'static> Closed for Condition<L> {
+    const CLOSES_AGAIN: bool = true;
+
+    fn closed(_waiters: u32) -> Self {
+        Self::default()
+    }
+
+    fn open(&self, _waiters: u32) {
+        let _guard = self.guard();
+        self.notify_all().unwrap();
+    }
+
+    fn wait(&self) {
+        let _guard = self.guard();
+        self.wait().unwrap();
+    }
+
+    fn wait_timeout(&self, timeout: Duration) -> bool {
+        let _guard = self.guard();
+        self.wait_timeout(timeout).unwrap()
+    }
+}
+
+impl Closed for Barrier {
+    fn closed(waiters: u32) -> Self {
+        Self::new(waiters as usize + 1)
+    }
+
+    fn open(&self, _waiters: u32) {
+        self.wait_timeout(LIMIT).unwrap();
+    }
+
+    fn wait(&self) {
+        self.wait().unwrap();
+    }
+
+    fn wait_timeout(&self, timeout: Duration) -> bool {
+        let passed = self.wait_timeout(timeout).is_ok();
+        // The time was up, and broke it.
+        if !passed {
+            self.reset();
+        }
+        passed
+    }
+}
+
+/// Makes each of these functions, which are generic over [`Closed`], a test of each primitive.
+macro_rules! for_each_wait {
+    ($($test:ident)*) => {
+        for_each_wait!(@lock Lock: $($test)*);
+        for_each_wait!(@rlock RLock: $($test)*);
+        for_each_wait!(@semaphore Semaphore: $($test)*);
+        for_each_wait!(@bounded_semaphore BoundedSemaphore: $($test)*);
+        for_each_wait!(@mutex LockedMutex: $($test)*);
+        for_each_wait!(@event Event: $($test)*);
+        for_each_wait!(@condition_with_lock Condition<Lock>: $($test)*);
+        for_each_wait!(@condition_with_rlock Condition<RLock>: $($test)*);
+        for_each_wait!(@barrier Barrier: $($test)*);
+    };
+    (@$module:ident $Closed:ty: $($test:ident)*) => {
+        mod $module {
+            use super::*;
+            $(#[test]
+            fn $test() {
+                super::$test::<$Closed>();
+            })*
+        }
+    };
+}
+
+mod timeouts {
+    use super::*;
+
+    for_each_wait! {
+        next_to_no_time_is_soon_up
+        the_longest_times_are_not_up
+    }
+
+    fn next_to_no_time_is_soon_up<C: Closed>() {
+        let closed = forever(C::closed(1));
+        let waiter = spawn(|| {
+            for timeout in [Duration::ZERO, Duration::from_nanos(1)] {
+                for _ in 0..100 {
+                    let start = Instant::now();
+                    assert!(!closed.wait_timeout(timeout));
+                    assert!(start.elapsed() >= timeout);
+                }
+            }
+        });
+        waiter.end();
+    }
+
+    /// Up to and past the ends of the clocks: of 32 bits, of 64 bits, and of `Instant`.
+    fn the_longest_times_are_not_up<C: Closed>() {
+        let seconds = [1 << 31, 1 << 32, u64::MAX >> 1, u64::MAX].map(Duration::from_secs);
+        let in_nanos = Duration::from_nanos(u64::MAX);
+        // The last moment that an `Instant` can tell.
+        let mut last = Duration::ZERO;
+        for bit in (0..63).rev().map(|bit| Duration::from_secs(1 << bit)) {
+            let further = last + bit;
+            // Less a day for the test to end in.
+            if Instant::now()
+                .checked_add(further + Duration::from_secs(86_400))
+                .is_some()
+            {
+                last = further;
+            }
+        }
+        let timeouts = seconds.into_iter().chain([in_nanos, last, Duration::MAX]);
+        for timeout in timeouts {
+            let closed = forever(C::closed(1));
+            let opened = forever(AtomicBool::new(false));
+            let gone = forever(AtomicBool::new(false));
+            let waiter = spawn(move || {
+                assert!(closed.wait_timeout(timeout), "{timeout:?} were up");
+                assert!(opened.load(Ordering::Relaxed));
+                gone.store(true, Ordering::Relaxed);
+            });
+            thread::sleep(Duration::from_millis(5));
+            opened.store(true, Ordering::Relaxed);
+            open(closed, 1, || gone.load(Ordering::Relaxed));
+            waiter.end();
+        }
+    }
+}
+
+mod crowds {
+    use super::*;
+
+    for_each_wait! {
+        two_thousand_wait_and_all_go
+    }
+
+    /// One at a time, or each beside a thousand others.
+    static TURN: StdMutex<()> = StdMutex::new(());
+
+    fn two_thousand_wait_and_all_go<C: Closed>() {
+        const WAITERS: u32 = 2000;
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let closed = forever(C::closed(WAITERS));
+        let begun = forever(AtomicU32::new(0));
+        let ended = forever(AtomicU32::new(0));
+        for _ in 0..WAITERS {
+            let small = thread::Builder::new().stack_size(64 << 10);
+            let waiter = small.spawn(|| {
+                begun.fetch_add(1, Ordering::Relaxed);
+                closed.wait();
+                ended.fetch_add(1, Ordering::Relaxed);
+            });
+            waiter.expect("room for a small thread");
+        }
+        until(|| begun.load(Ordering::Relaxed) == WAITERS);
+        // Long enough for nearly all to fall asleep; who has yet to is no worse a case.
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!(ended.load(Ordering::Relaxed), 0);
+        open(closed, WAITERS, || ended.load(Ordering::Relaxed) == WAITERS);
+    }
+}
+
+/// Who ends while it holds something leaves it held: nobody else gets in, and those who wait go on
+/// when somebody releases it in its stead.
+mod ends {
+    use super::*;
+
+    for_each_primitive! {
+        a_thread_that_ends_leaves_held_what_it_holds
+    }
+
+    fn a_thread_that_ends_leaves_held_what_it_holds<P: Acquire>() {
+        for guarded in [false, true] {
+            let primitive = forever(P::default());
+            let holder = spawn(move || match guarded {
+                true => mem::forget(primitive.guard()),
+                false => primitive.acquire(),
+            });
+            let entered = forever(AtomicBool::new(false));
+            holder.end();
+            let waiter = asleep(|| {
+                primitive.acquire();
+                entered.store(true, Ordering::Relaxed);
+            });
+            assert!(!is_free(primitive));
+            assert!(!entered.load(Ordering::Relaxed));
+            if P::TOO_MANY == Some(ReleaseError::NotOwner) {
+                // It has an owner, who alone may release it, and who is gone.
+                assert_eq!(primitive.release(), Err(ReleaseError::NotOwner));
+                continue;
+            }
+            primitive.release().unwrap();
+            waiter.end();
+            primitive.release().unwrap();
+            has_one_permit(primitive);
+        }
+    }
+
+    #[test]
+    fn a_mutex_whose_guard_is_forgotten_stays_locked() {
+        let mutex = forever(Mutex::new(1));
+        spawn(|| mem::forget(mutex.lock())).end();
+        assert!(mutex.is_locked());
+        assert!(mutex.try_lock().is_none());
+        assert!(mutex.try_lock_for(Duration::from_millis(1)).is_none());
+    }
+
+    #[test]
+    fn a_condition_whose_holder_has_ended_is_given_up_by_who_waits() {
+        let condition = forever(Condition::with_lock(Lock::new()));
+        let waiter = asleep(|| {
+            let _guard = condition.guard();
+            condition.wait().unwrap();
+        });
+        spawn(|| mem::forget(condition.guard())).end();
+        // A lock without an owner: who comes may speak for the one who has gone.
+        condition.notify_all().unwrap();
+        condition.release().unwrap();
+        waiter.end();
+        assert!(condition.try_acquire());
+    }
+
+    #[test]
+    fn a_party_that_ends_is_made_up_for_by_an_abort() {
+        let barrier = forever(Barrier::new(2));
+        let waiter = asleep(|| barrier.wait());
+        spawn(|| ()).end();
+        barrier.abort();
+        assert_eq!(waiter.end(), Err(BrokenBarrierError::Aborted));
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod interrupted {
+    use super::*;
+    use common::{Random, Running, os, work};
+    use std::ptr;
+    use std::sync::Once;
+    use std::sync::atomic::AtomicI32;
+
+    for_each_wait! {
+        a_storm_of_signals_ends_no_wait
+        a_storm_of_signals_leaves_a_deadline_where_it_is
+    }
+
+    const WAITERS: usize = 8;
+
+    static RECEIVED: AtomicU32 = AtomicU32::new(0);
+
+    extern "C" fn receive(_signal: libc::c_int) {
+        RECEIVED.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Without `SA_RESTART`: each interrupts the system call in which its thread sleeps.
+    fn send_signal(thread: i32) {
+        static HANDLER: Once = Once::new();
+        HANDLER.call_once(|| {
+            // SAFETY: an action of all zeroes is one.
+            let mut action: libc::sigaction = unsafe { mem::zeroed() };
+            action.sa_sigaction = receive as extern "C" fn(libc::c_int) as libc::sighandler_t;
+            // SAFETY: the handler counts, and does nothing else.
+            let set = unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, ptr::null_mut()) };
+            assert_eq!(set, 0);
+        });
+        // SAFETY: it has no preconditions; a thread that has ended is told of by an error.
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGUSR1) };
+    }
+
+    /// Threads that wait, and say so to `ended` when that is over.
+    fn waiters<C: Closed>(
+        closed: &'static C,
+        ended: &'static AtomicU32,
+    ) -> ([Running<()>; WAITERS], &'static [AtomicI32; WAITERS]) {
+        let ids = forever([const { AtomicI32::new(0) }; WAITERS]);
+        let threads = ids.each_ref().map(|id| {
+            asleep(move || {
+                id.store(os::thread_id(), Ordering::Relaxed);
+                closed.wait();
+                ended.fetch_add(1, Ordering::Relaxed);
+            })
+        });
+        (threads, ids)
+    }
+
+    fn a_storm_of_signals_ends_no_wait<C: Closed>() {
+        let closed = forever(C::closed(WAITERS as u32));
+        let ended = forever(AtomicU32::new(0));
+        let (threads, ids) = waiters(closed, ended);
+        let mut random = Random::new(1);
+        let before = RECEIVED.load(Ordering::Relaxed);
+        for _ in 0..3000 {
+            let id = &ids[random.below(WAITERS as u32) as usize];
+            send_signal(id.load(Ordering::Relaxed));
+            work(random.micros(20));
+        }
+        until(|| RECEIVED.load(Ordering::Relaxed) > before + 100);
+        assert_eq!(ended.load(Ordering::Relaxed), 0, "a signal ended a wait");
+        // And on, while they are let go.
+        let stop = forever(AtomicBool::new(false));
+        let storm = spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                ids.iter()
+                    .for_each(|id| send_signal(id.load(Ordering::Relaxed)));
+            }
+        });
+        open(closed, WAITERS as u32, || {
+            ended.load(Ordering::Relaxed) == WAITERS as u32
+        });
+        stop.store(true, Ordering::Relaxed);
+        storm.end();
+        threads.into_iter().for_each(Running::end);
+    }
+
+    fn a_storm_of_signals_leaves_a_deadline_where_it_is<C: Closed>() {
+        let closed = forever(C::closed(1));
+        let id = forever(AtomicI32::new(0));
+        let stop = forever(AtomicBool::new(false));
+        let waiter = spawn(|| {
+            id.store(os::thread_id(), Ordering::Relaxed);
+            for timeout in [1, 3, 10, 30, 100].map(Duration::from_millis) {
+                let start = Instant::now();
+                assert!(!closed.wait_timeout(timeout));
+                assert!(start.elapsed() >= timeout, "a signal ended a wait");
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        until(|| id.load(Ordering::Relaxed) != 0);
+        until(|| {
+            send_signal(id.load(Ordering::Relaxed));
+            stop.load(Ordering::Relaxed)
+        });
+        waiter.end();
+    }
+
+    /// Wake-ups that no change of the word came before, as the system may send them.
+    #[cfg(not(racefree_parking))]
+    mod for_nothing {
+        use super::*;
+        use std::sync::atomic::AtomicUsize;
+
+        for_each_wait! {
+            wakes_for_nothing_end_no_wait
+            wakes_for_nothing_leave_a_deadline_where_it_is
+        }
+
+        /// Wakes one who sleeps at the address, if anybody does, and says whether.
+        fn wake(address: usize) -> bool {
+            let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+            // SAFETY: the kernel takes the address for a name, and accesses nothing there.
+            unsafe { libc::syscall(libc::SYS_futex, address, operation, 1) > 0 }
+        }
+
+        fn wake_all(place: Range<usize>) -> bool {
+            place
+                .step_by(4)
+                .fold(false, |any, address| any | wake(address))
+        }
+
+        /// The words on a thread's stack, below a variable of its.
+        const DEPTH: usize = 2048;
+
+        /// An address near the top of the stack that the calling thread has in use.
+        fn stack() -> usize {
+            let here = 0_u32;
+            (&raw const here).addr() & !3
+        }
+
+        /// Wakes for nothing the thread whose stack is told, wherever it sleeps.
+        fn flood<C: Closed>(closed: &C, stack: &AtomicUsize) -> bool {
+            let stack = stack.load(Ordering::Relaxed);
+            wake_all(closed.place()) | (stack != 0 && wake_all(stack - DEPTH..stack))
+        }
+
+        fn wakes_for_nothing_end_no_wait<C: Closed>() {
+            let closed = forever(C::closed(1));
+            let below = forever(AtomicUsize::new(0));
+            let ended = forever(AtomicBool::new(false));
+            let waiter = asleep(|| {
+                below.store(stack() + 256, Ordering::Relaxed);
+                closed.wait();
+                ended.store(true, Ordering::Relaxed);
+            });
+            let mut woken = 0;
+            until(|| {
+                woken += u32::from(flood(closed, below));
+                woken == 100
+            });
+            assert!(
+                !ended.load(Ordering::Relaxed),
+                "a wake for nothing ended a wait"
+            );
+            open(closed, 1, || ended.load(Ordering::Relaxed));
+            waiter.end();
+        }
+
+        fn wakes_for_nothing_leave_a_deadline_where_it_is<C: Closed>() {
+            let closed = forever(C::closed(1));
+            let below = forever(AtomicUsize::new(0));
+            let over = forever(AtomicBool::new(false));
+            let waiter = spawn(|| {
+                below.store(stack() + 256, Ordering::Relaxed);
+                for timeout in [1, 3, 10, 30, 100].map(Duration::from_millis) {
+                    let start = Instant::now();
+                    assert!(!closed.wait_timeout(timeout));
+                    assert!(
+                        start.elapsed() >= timeout,
+                        "a wake for nothing ended a wait"
+                    );
+                }
+                over.store(true, Ordering::Relaxed);
+            });
+            while !over.load(Ordering::Relaxed) && !waiter.is_finished() {
+                flood(closed, below);
+            }
+            waiter.end();
+        }
+
+        mod hand_overs {
+            use super::*;
+
+            for_each_primitive! {
+                hand_overs_in_a_flood_of_wakes_for_nothing
+            }
+
+            fn hand_overs_in_a_flood_of_wakes_for_nothing<P: Acquire>() {
+                let primitive = forever(P::default());
+                let total = forever(AtomicU32::new(0));
+                let threads = [1, 2, 3, 4].map(|seed| {
+                    spawn(move || {
+                        let mut random = Random::new(seed);
+                        let mut entered = 0;
+                        for _ in 0..2000 {
+                            if random.below(2) == 0 {
+                                primitive.acquire();
+                            } else if !primitive.acquire_timeout(random.micros(300)) {
+                                continue;
+                            }
+                            let before = total.load(Ordering::Relaxed);
+                            work(random.micros(10));
+                            if random.below(10) == 0 {
+                                thread::yield_now();
+                            }
+                            total.store(before + 1, Ordering::Relaxed);
+                            primitive.release().unwrap();
+                            entered += 1;
+                        }
+                        entered
+                    })
+                });
+                while !threads.iter().all(Running::is_finished) {
+                    wake_all(place(primitive));
+                }
+                let entered: u32 = threads.into_iter().map(Running::end).sum();
+                assert_eq!(total.load(Ordering::Relaxed), entered);
+                has_one_permit(primitive);
+            }
+        }
+    }
+}
