@@ -136,16 +136,14 @@ pub(crate) const PING_PONG_ONE: &str = "ping-pong, one core";
 pub(crate) const BARRIER: &str = "barrier of two";
 
 /// There and back between two threads, each on a core of its own, or both on one.
+///
+/// rsevents' ManualResetEvent is not among them: a `set` that is overtaken by the waiter's next wait
+/// ends that one too (0.3.1 wakes after it has changed its word), so the two get out of step.
 pub(crate) const ROUND_TRIPS: &[Timed] = &[
     timed(
         PING_PONG_TWO,
         "racefree Event",
         ping_pong::<racefree::Event, 2>,
-    ),
-    timed(
-        PING_PONG_TWO,
-        RSEVENTS,
-        ping_pong::<rsevents::ManualResetEvent, 2>,
     ),
     timed(
         PING_PONG_TWO,
@@ -163,11 +161,6 @@ pub(crate) const ROUND_TRIPS: &[Timed] = &[
         PING_PONG_ONE,
         "racefree Event",
         ping_pong::<racefree::Event, 1>,
-    ),
-    timed(
-        PING_PONG_ONE,
-        RSEVENTS,
-        ping_pong::<rsevents::ManualResetEvent, 1>,
     ),
     timed(
         PING_PONG_ONE,
