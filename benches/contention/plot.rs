@@ -8,11 +8,11 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatte
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::report::{three_figures, time};
+use crate::report::time;
 use crate::results::{JobResults, Measured, Results};
 
 const PANEL: (u32, u32) = (440, 320);
-const LEGEND: u32 = 50;
+const LEGEND_ROW: u32 = 22;
 const TITLE: u32 = 40;
 
 /// Colours that can be told apart by the colour-blind too (Okabe and Ito); the first are ours.
@@ -164,7 +164,7 @@ fn throughput(jobs: &[&JobResults]) -> Vec<Panel> {
                     from: 0.0,
                     to: 0.0,
                     ticks: Vec::new(),
-                    text: three_figures,
+                    text: |rate| format!("{}", (rate * 1e6).round() / 1e6),
                     logarithmic: false,
                 },
                 lines: job
@@ -280,7 +280,7 @@ fn waits(jobs: &[&JobResults]) -> Vec<Panel> {
                     logarithmic: true,
                 },
                 y: Axis {
-                    label: "wait",
+                    label: "time to acquire",
                     from: 10.0,
                     to: 1e9,
                     ticks: (1..=9).map(|power| 10_f64.powi(power)).collect(),
@@ -314,7 +314,9 @@ fn grid(title: &str, panels: &[Panel], columns: usize, path: &Path) -> Result<()
     }
     let rows = panels.len().div_ceil(columns);
     let width = (PANEL.0 * columns as u32).max(640);
-    let size = (width, PANEL.1 * rows as u32 + LEGEND + TITLE);
+    let legend_rows = names.len().div_ceil(legend_columns(&names, width)) as u32;
+    let legend = legend_rows * LEGEND_ROW + 20;
+    let size = (width, PANEL.1 * rows as u32 + legend + TITLE);
     let root = SVGBackend::new(path, size).into_drawing_area();
     root.fill(&WHITE)?;
     let (head, rest) = root.split_vertically(TITLE);
@@ -360,19 +362,27 @@ fn draw(panel: &Panel, names: &[&str], area: &Area) -> Result<(), Box<dyn Error>
 }
 
 fn draw_legend(names: &[&str], area: &Area, width: u32) -> Result<(), Box<dyn Error>> {
-    let step = width as i32 / names.len().max(1) as i32;
+    let columns = legend_columns(names, width);
     for (number, name) in names.iter().enumerate() {
-        let left = step * number as i32 + 12;
+        let left = (width as usize / columns * (number % columns)) as i32 + 12;
+        let top = (number / columns) as i32 * LEGEND_ROW as i32;
         let colour = colour(name, names);
-        let line = vec![(left, 22), (left + 24, 22)];
+        let line = vec![(left, top + 16), (left + 24, top + 16)];
         area.draw(&PathElement::new(
             line,
             colour.stroke_width(stroke(name) + 1),
         ))?;
         let style = ("sans-serif", 13).into_text_style(area);
-        area.draw(&Text::new(*name, (left + 30, 16), style))?;
+        area.draw(&Text::new(*name, (left + 30, top + 10), style))?;
     }
     Ok(())
+}
+
+/// As many names beside one another as there is room for.
+fn legend_columns(names: &[&str], width: u32) -> usize {
+    const LETTER: usize = 8;
+    let longest = names.iter().map(|name| name.len()).max().unwrap_or(0);
+    (width as usize / (longest * LETTER + 50)).clamp(1, names.len().max(1))
 }
 
 /// Each variant's time as a bar, the longest of each case as long as all there is.

@@ -177,9 +177,6 @@ pub(crate) const ROUND_TRIPS: &[Timed] = &[
     timed(BARRIER, "std Barrier", |trips| {
         rendezvous(trips, &Barrier::new(2), |it| drop(it.wait()))
     }),
-    timed(BARRIER, "usync Barrier", |trips| {
-        rendezvous(trips, &usync::Barrier::new(2), |it| drop(it.wait()))
-    }),
 ];
 
 const fn wakes<S: Signal, const WAITERS: usize>(name: &'static str) -> Timed {
