@@ -45,3 +45,78 @@ impl fmt::Display for ReleaseError {
 }
 
 impl error::Error for ReleaseError {}
+
+/// Why a [`Condition`](crate::Condition) was not waited for, or not notified: the calling thread
+/// does not hold its lock. Nothing has changed.
+///
+/// The texts are those of the `RuntimeError` that CPython raises in the same places.
+///
+/// # Examples
+///
+/// ```
+/// use racefree::{Condition, NotOwnerError};
+///
+/// let error = Condition::new().wait().unwrap_err();
+/// assert_eq!(error, NotOwnerError::Wait);
+/// assert_eq!(error.to_string(), "cannot wait on un-acquired lock");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NotOwnerError {
+    /// It was to wait.
+    Wait,
+    /// It was to notify.
+    Notify,
+}
+
+impl fmt::Display for NotOwnerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wait => "cannot wait on un-acquired lock",
+            Self::Notify => "cannot notify on un-acquired lock",
+        })
+    }
+}
+
+impl error::Error for NotOwnerError {}
+
+/// Why a wait at a [`Barrier`](crate::Barrier) ended without all parties having come.
+///
+/// CPython's `BrokenBarrierError` has no text, and does not tell why.
+///
+/// # Examples
+///
+/// ```
+/// use racefree::{Barrier, BrokenBarrierError};
+///
+/// let barrier = Barrier::new(2);
+/// barrier.abort();
+/// let error = barrier.wait().unwrap_err();
+/// assert_eq!(error, BrokenBarrierError::Aborted);
+/// assert_eq!(error.to_string(), "the barrier is broken: it was aborted");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BrokenBarrierError {
+    /// The barrier was aborted.
+    Aborted,
+    /// The barrier was reset while this thread waited.
+    Reset,
+    /// A wait, this one or another, timed out.
+    TimedOut,
+    /// The barrier's action panicked in another thread.
+    ActionPanicked,
+}
+
+impl fmt::Display for BrokenBarrierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Aborted => "the barrier is broken: it was aborted",
+            Self::Reset => "the barrier was reset",
+            Self::TimedOut => "the barrier is broken: a wait timed out",
+            Self::ActionPanicked => "the barrier is broken: its action panicked",
+        })
+    }
+}
+
+impl error::Error for BrokenBarrierError {}

@@ -38,6 +38,7 @@
 use core::fmt;
 use std::time::{Duration, Instant};
 
+use crate::condition::sealed::Lockable;
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;
 use crate::futex::{self, Outcome, Private};
@@ -265,6 +266,41 @@ impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.locked() { "locked" } else { "unlocked" };
         write!(f, "<{state} racefree::Lock at {:p}>", &raw const *self)
+    }
+}
+
+impl Lockable for Lock {
+    /// It has no owner: whoever asks may be the one.
+    fn may_be_owned(&self) -> bool {
+        self.locked()
+    }
+
+    fn release_save(&self) -> Option<u32> {
+        self.release().ok().map(|()| 1)
+    }
+
+    fn acquire_restore(&self, _saved: u32) {
+        self.acquire();
+    }
+
+    fn acquire(&self) {
+        self.acquire();
+    }
+
+    fn try_acquire(&self) -> bool {
+        self.try_acquire()
+    }
+
+    fn acquire_timeout(&self, timeout: Duration) -> bool {
+        self.acquire_timeout(timeout)
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> bool {
+        self.acquire_until(deadline)
+    }
+
+    fn release(&self) -> Result<(), ReleaseError> {
+        self.release()
     }
 }
 

@@ -28,6 +28,7 @@ use core::fmt;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
+use crate::condition::sealed::Lockable;
 use crate::error::ReleaseError;
 use crate::guard::{Guard, Guarded, SameThread, sealed};
 use crate::lock::Lock;
@@ -225,8 +226,7 @@ impl RLock {
         if depth > 0 {
             return Ok(());
         }
-        self.owner.store(NOBODY, Ordering::Relaxed);
-        self.lock.release()
+        self.leave()
     }
 
     /// Whether somebody holds the lock. By the time you look, that may have changed.
@@ -329,10 +329,28 @@ impl RLock {
         if !acquire(&self.lock) {
             return false;
         }
-        self.owner.store(thread_id(), Ordering::Relaxed);
-        // SAFETY: the calling thread is the owner: it has just acquired `lock`.
-        unsafe { self.with_depth(|depth| *depth = 1) };
+        // SAFETY: the calling thread has just acquired `lock`.
+        unsafe { self.enter(1) };
         true
+    }
+
+    /// Becomes the owner.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread has acquired `lock`.
+    #[inline]
+    unsafe fn enter(&self, depth: u32) {
+        self.owner.store(thread_id(), Ordering::Relaxed);
+        // SAFETY: the calling thread is the owner.
+        unsafe { self.with_depth(|own| *own = depth) };
+    }
+
+    /// Is the owner no longer: at all its levels.
+    #[inline]
+    fn leave(&self) -> Result<(), ReleaseError> {
+        self.owner.store(NOBODY, Ordering::Relaxed);
+        self.lock.release()
     }
 
     /// # Safety
@@ -370,6 +388,46 @@ impl fmt::Debug for RLock {
 }
 
 impl Guarded for RLock {}
+
+impl Lockable for RLock {
+    fn may_be_owned(&self) -> bool {
+        self.is_owned()
+    }
+
+    /// All its levels, with their number.
+    fn release_save(&self) -> Option<u32> {
+        match self.recursion_count() {
+            0 => None,
+            depth => self.leave().ok().map(|()| depth),
+        }
+    }
+
+    fn acquire_restore(&self, depth: u32) {
+        self.lock.acquire();
+        // SAFETY: the calling thread has just acquired `lock`.
+        unsafe { self.enter(depth) };
+    }
+
+    fn acquire(&self) {
+        self.acquire();
+    }
+
+    fn try_acquire(&self) -> bool {
+        self.try_acquire()
+    }
+
+    fn acquire_timeout(&self, timeout: Duration) -> bool {
+        self.acquire_timeout(timeout)
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> bool {
+        self.acquire_until(deadline)
+    }
+
+    fn release(&self) -> Result<(), ReleaseError> {
+        self.release()
+    }
+}
 
 impl sealed::Sealed for RLock {
     type Release = SameThread;

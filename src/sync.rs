@@ -3,7 +3,10 @@
 
 pub(crate) use imp::{AtomicU32, AtomicU64, UnsafeCell, thread_id};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-pub(crate) use imp::{peek, thread};
+pub(crate) use {
+    crate::futex::modelled::with_kept,
+    imp::{peek, thread},
+};
 
 pub(crate) use core::sync::atomic::Ordering;
 
@@ -40,6 +43,13 @@ fn next_thread_id() -> u64 {
     // Relaxed: only that no two are the same matters. A count of 2^64 is not reached. The counter
     // is `core`'s in a model too: it is of no concern to the order of events.
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Runs `with` on `value`: on the stack, but for a checker.
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+#[inline]
+pub(crate) fn with_kept<T, R>(value: T, with: impl FnOnce(&T) -> R) -> R {
+    with(&value)
 }
 
 /// The real machine.

@@ -23,8 +23,10 @@
 //! A waiter that nobody wakes stays parked, which the checker reports as a deadlock: that is how a lost
 //! wake-up shows.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Outcome, Private};
@@ -56,6 +58,7 @@ struct Queue {
     next_id: usize,
     config: Config,
     calls: FutexCalls,
+    kept: Vec<Rc<dyn Any>>,
 }
 
 thread_local! {
@@ -82,6 +85,15 @@ pub(crate) fn sleepers() -> usize {
 /// The calls since the execution began.
 pub(crate) fn calls() -> FutexCalls {
     QUEUE.with_borrow(|queue| queue.calls)
+}
+
+/// Runs `with` on `value`, which stays alive until the execution ends: so that a wake can look at a
+/// word whose waiter has gone. The kernel does not look at it.
+pub(crate) fn with_kept<T: 'static, R>(value: T, with: impl FnOnce(&T) -> R) -> R {
+    let value = Rc::new(value);
+    let kept = Rc::clone(&value);
+    QUEUE.with_borrow_mut(|queue| queue.kept.push(kept));
+    with(&value)
 }
 
 fn enqueue(word: &AtomicU32) -> usize {
@@ -151,7 +163,7 @@ pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Inst
 pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
     QUEUE.with_borrow_mut(|queue| queue.calls.wakes += 1);
     // SAFETY: in a model a primitive outlives the calls that are made on it: the models share it
-    // by reference count, and each thread holds its own.
+    // by reference count, and each thread holds its own. What is made for a wait is kept.
     peek(unsafe { &*word });
     for _ in 0..count {
         let woken = QUEUE.with_borrow_mut(|queue| {

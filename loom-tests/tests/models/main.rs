@@ -5,6 +5,8 @@
 //! is printed. The feature `deep` lifts the bounds, or raises them where there is no end without
 //! one.
 
+mod barrier;
+mod condition;
 mod event;
 mod lock;
 mod programs;

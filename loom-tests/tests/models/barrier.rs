@@ -1,0 +1,207 @@
+//! Models of `Barrier`.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use racefree_loom::model::{self, Builder, RaceCell};
+use racefree_loom::{Barrier, BrokenBarrierError};
+
+use crate::{
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with, spawn,
+};
+
+/// A barrier of two, and what each of them writes before each round.
+struct Pair {
+    barrier: Barrier,
+    written: [[RaceCell<bool>; 2]; 2],
+}
+
+impl Pair {
+    fn new() -> Arc<Self> {
+        Self::with(Barrier::new(2))
+    }
+
+    fn with(barrier: Barrier) -> Arc<Self> {
+        Arc::new(Self {
+            barrier,
+            written: [(); 2].map(|()| [(); 2].map(|()| RaceCell::new(false))),
+        })
+    }
+
+    /// Writes, waits, and reads what the other one wrote.
+    fn meet(&self, me: usize, round: usize) -> usize {
+        self.written[me][round].with_mut(|written| *written = true);
+        let index = self.barrier.wait().unwrap();
+        self.written[1 - me][round].with(|written| assert!(*written));
+        index
+    }
+}
+
+fn rounds(rounds: usize) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let pair = Pair::new();
+        let other = spawn(&pair, move |pair| {
+            (0..rounds)
+                .map(|round| pair.meet(1, round))
+                .collect::<Vec<_>>()
+        });
+        let here: Vec<_> = (0..rounds).map(|round| pair.meet(0, round)).collect();
+        for (here, there) in here.into_iter().zip(other.join().unwrap()) {
+            assert_eq!(here + there, 1);
+        }
+        assert_eq!(pair.barrier.n_waiting(), 0);
+    }
+}
+
+#[test]
+fn one_round() {
+    explore(rounds(1));
+}
+
+#[test]
+fn two_rounds() {
+    crate::explore_with(&bound(4, None), rounds(2));
+}
+
+#[test]
+fn one_round_despite_spurious_wakeups() {
+    crate::explore_with(&Builder::new().spurious_wakeups(1), rounds(1));
+}
+
+/// Nobody slips into a round that is complete: of three, two go together and one is left.
+#[test]
+fn three_of_two() {
+    explore_both_with(&bound(2, Some(3)), || {
+        let barrier = Arc::new(Barrier::new(2));
+        let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait_timeout(TIMEOUT)));
+        let mut results = vec![barrier.wait_timeout(TIMEOUT)];
+        results.extend(others.map(|other| other.join().unwrap()));
+        let mut passed: Vec<_> = results.iter().flatten().collect();
+        passed.sort();
+        assert!(passed.is_empty() || passed == [&0, &1]);
+        for result in &results {
+            assert!(matches!(result, Ok(_) | Err(BrokenBarrierError::TimedOut)));
+        }
+        assert!(barrier.broken());
+        assert_eq!(barrier.n_waiting(), 0);
+        !passed.is_empty()
+    });
+}
+
+#[test]
+fn timeout_against_the_last() {
+    explore_both(|| {
+        let pair = Pair::new();
+        let other = spawn(&pair, |pair| pair.barrier.wait_timeout(TIMEOUT));
+        let results = [pair.barrier.wait(), other.join().unwrap()];
+        let passed = results[0].is_ok();
+        if passed {
+            assert_eq!(results[0].unwrap() + results[1].unwrap(), 1);
+        } else {
+            assert_eq!(results, [Err(BrokenBarrierError::TimedOut); 2]);
+        }
+        assert_eq!(pair.barrier.broken(), !passed);
+        passed
+    });
+}
+
+#[test]
+fn default_timeout_against_the_last() {
+    explore_both(|| {
+        let pair = Pair::with(Barrier::new(2).with_timeout(TIMEOUT));
+        let other = spawn(&pair, |pair| pair.barrier.wait());
+        let results = [pair.barrier.wait_timeout(TIMEOUT), other.join().unwrap()];
+        assert_eq!(results[0].is_ok(), results[1].is_ok());
+        results[0].is_ok()
+    });
+}
+
+/// All who wait and all who come are told, and who sleeps is woken.
+#[test]
+fn abort_against_wait() {
+    explore_both_with(&bound(3, None), || {
+        let barrier = Arc::new(Barrier::new(3));
+        let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait()));
+        let both_sleep = barrier.n_waiting() == 2 && model::sleepers() == 2;
+        barrier.abort();
+        for other in others {
+            assert_eq!(other.join().unwrap(), Err(BrokenBarrierError::Aborted));
+        }
+        assert!(barrier.broken());
+        assert_no_futex_call(|| {
+            assert_eq!(barrier.wait(), Err(BrokenBarrierError::Aborted));
+        });
+        both_sleep
+    });
+}
+
+/// Who was told that the round is no more comes again, and finds the barrier as new.
+#[test]
+fn reset_against_wait() {
+    explore_both(|| {
+        let pair = Pair::new();
+        let other = spawn(&pair, |pair| match pair.barrier.wait() {
+            Ok(index) => (false, index),
+            Err(error) => {
+                assert_eq!(error, BrokenBarrierError::Reset);
+                (true, pair.barrier.wait().unwrap())
+            }
+        });
+        pair.barrier.reset();
+        let index = pair.barrier.wait().unwrap();
+        let (was_reset, there) = other.join().unwrap();
+        assert_eq!(index + there, 1);
+        assert!(!pair.barrier.broken());
+        was_reset
+    });
+}
+
+#[test]
+fn reset_of_a_broken_one() {
+    explore(|| {
+        let pair = Pair::new();
+        pair.barrier.abort();
+        pair.barrier.reset();
+        let other = spawn(&pair, |pair| pair.meet(1, 0));
+        pair.meet(0, 0);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn the_action_runs_before_anybody_goes() {
+    explore(|| {
+        let cells = Arc::new([(); 3].map(|()| RaceCell::new(0)));
+        let seen = Arc::clone(&cells);
+        let barrier = Arc::new(Barrier::new(2).with_action(move || {
+            let sum = seen[0].with(|it| *it) + seen[1].with(|it| *it);
+            seen[2].with_mut(|it| *it += sum);
+        }));
+        let meet = |cells: &[RaceCell<u32>; 3], barrier: &Barrier, me: usize| {
+            cells[me].with_mut(|it| *it = 1);
+            barrier.wait().unwrap();
+            cells[2].with(|it| assert_eq!(*it, 2));
+        };
+        let other = spawn(&barrier, {
+            let cells = Arc::clone(&cells);
+            move |barrier| meet(&cells, barrier, 1)
+        });
+        meet(&cells, &barrier, 0);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn an_action_that_panics_breaks_it_for_all() {
+    explore(|| {
+        // Past the panic hook, which would print each of them.
+        let action = || panic::resume_unwind(Box::new("the action's"));
+        let barrier = Arc::new(Barrier::new(2).with_action(action));
+        let wait = |barrier: &Barrier| panic::catch_unwind(AssertUnwindSafe(|| barrier.wait()));
+        let other = spawn(&barrier, move |barrier| wait(barrier).ok());
+        let results = [wait(&barrier).ok(), other.join().unwrap()];
+        let broken = Some(Err(BrokenBarrierError::ActionPanicked));
+        assert!(results == [None, broken] || results == [broken, None]);
+        assert!(barrier.broken());
+    });
+}

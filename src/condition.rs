@@ -1,0 +1,565 @@
+//! `threading.Condition`.
+//!
+//! # State machine
+//!
+//! A lock, and a [`Queue`] of those who wait.
+//!
+//! | step | by | lock | queue | and then |
+//! |---|---|---|---|---|
+//! | wait | the owner | given up, whole | enters at the end, before that | sleeps until it is taken out |
+//! | notify `n` | the owner | kept | the first `n` are taken out | wakes them |
+//! | woken | a waiter | acquired, whole | is not in it | returns true |
+//! | out of time | a waiter still in the queue | acquired, whole | leaves it, before that | returns false |
+//! | out of time | a waiter taken out | acquired, whole | is not in it | returns true |
+//! | any | not the owner | | as before | error |
+//!
+//! # Invariants
+//!
+//! 1. A waiter is in the queue from before it gives up the lock until it is notified or has run out
+//!    of time. So who changes something under the lock and then notifies cannot be missed by one
+//!    that looked at it under the lock before. (models `condition::hand_over*`,
+//!    `condition::producer_and_consumer*`)
+//! 2. A notification takes those who are in the queue when it comes, the first first, and has no
+//!    effect on who comes later: none is stolen. (models `condition::notify_one_*`,
+//!    `condition::a_notification_is_not_for_a_later_waiter`)
+//! 3. A wait returns true if and only if a notification took it out of the queue: none is lost, and
+//!    none is made up. (models `condition::timeout_against_notify`, `condition::timeout_beside_*`)
+//! 4. An `RLock` is given up at all its levels and comes back with as many. (model
+//!    `condition::all_levels_are_given_up_and_restored`)
+
+use core::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::deadline::Deadline;
+use crate::error::{NotOwnerError, ReleaseError};
+use crate::guard::{Guard, Guarded};
+use crate::lock::Lock;
+use crate::queue::{self, Queue, Woken};
+use crate::rlock::RLock;
+use crate::sync::const_fn;
+
+/// What a [`Condition`] can have as its lock: a [`Lock`], an [`RLock`], a reference to one, or an
+/// [`Arc`] of one. Implemented for these, and for nothing else.
+pub trait ConditionLock: sealed::Sealed {}
+
+pub(crate) mod sealed {
+    use super::{Arc, Duration, Guarded, Instant, Lock, RLock, ReleaseError};
+
+    /// Leads to the lock, wherever it is.
+    pub trait Sealed {
+        type Lock: Lockable;
+
+        fn lock(&self) -> &Self::Lock;
+    }
+
+    impl Sealed for Lock {
+        type Lock = Self;
+
+        fn lock(&self) -> &Self {
+            self
+        }
+    }
+
+    impl Sealed for RLock {
+        type Lock = Self;
+
+        fn lock(&self) -> &Self {
+            self
+        }
+    }
+
+    impl<L: Sealed> Sealed for &L {
+        type Lock = L::Lock;
+
+        fn lock(&self) -> &L::Lock {
+            (**self).lock()
+        }
+    }
+
+    impl<L: Sealed> Sealed for Arc<L> {
+        type Lock = L::Lock;
+
+        fn lock(&self) -> &L::Lock {
+            (**self).lock()
+        }
+    }
+
+    /// A lock, with what Python's `Condition` asks of it.
+    pub trait Lockable: Guarded {
+        /// Whether the calling thread may be the owner, as far as the lock can tell. CPython's
+        /// `_is_owned`.
+        fn may_be_owned(&self) -> bool;
+
+        /// Releases it whole, and has what restores it; `None` if it is not the caller's.
+        fn release_save(&self) -> Option<u32>;
+
+        /// Acquires it as it was.
+        fn acquire_restore(&self, saved: u32);
+
+        fn acquire(&self);
+        fn try_acquire(&self) -> bool;
+        fn acquire_timeout(&self, timeout: Duration) -> bool;
+        fn acquire_until(&self, deadline: Instant) -> bool;
+        fn release(&self) -> Result<(), ReleaseError>;
+    }
+}
+
+use sealed::{Lockable, Sealed};
+
+impl<L: Sealed> ConditionLock for L {}
+
+/// A lock, and threads that wait under it for something to come true: Python's
+/// `threading.Condition`.
+///
+/// A thread that holds the lock looks at what the lock protects. If that is not yet as it should
+/// be, it [waits](Self::wait): gives up the lock, and has it again when another thread has
+/// [notified](Self::notify) it. Who changes what others may wait for notifies them, under the lock.
+///
+/// A notification is for those who wait when it is given, the first that came first, and never for
+/// one that comes later. No wait returns for no reason: it returns as notified, or as out of time.
+///
+/// The lock is an [`RLock`] unless you say otherwise, of the condition's own or shared with others:
+/// [`with_lock`](Self::with_lock). It adds 16 bytes to it, waits without allocation, and can be a
+/// `static`.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use racefree::Condition;
+///
+/// let condition = Condition::new();
+/// let items = AtomicU32::new(0);
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         let _guard = condition.guard();
+///         condition.wait_for(|| items.load(Relaxed) > 0).unwrap();
+///         items.fetch_sub(1, Relaxed);
+///     });
+///     let _guard = condition.guard();
+///     items.fetch_add(1, Relaxed);
+///     condition.notify(1).unwrap();
+/// });
+/// assert_eq!(items.into_inner(), 0);
+/// ```
+pub struct Condition<L = RLock> {
+    lock: L,
+    queue: Queue,
+}
+
+impl Condition {
+    const_fn! {
+        /// A condition with an [`RLock`] of its own.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static CONDITION: racefree::Condition = racefree::Condition::new();
+        /// ```
+        #[must_use]
+        pub fn new() -> Self {
+            Self::with_lock(RLock::new())
+        }
+    }
+}
+
+impl<L: ConditionLock> Condition<L> {
+    const_fn! {
+        /// A condition with this lock. Several may share one, by reference or in an [`Arc`].
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use racefree::{Condition, Lock};
+        ///
+        /// let lock = Lock::new();
+        /// let not_full = Condition::with_lock(&lock);
+        /// let not_empty = Condition::with_lock(&lock);
+        /// not_full.acquire();
+        /// assert!(!not_empty.try_acquire());
+        /// ```
+        #[must_use]
+        pub fn with_lock(lock: L) -> Self {
+            Self {
+                lock,
+                queue: Queue::new(),
+            }
+        }
+    }
+
+    /// Acquires the lock: see [`Lock::acquire`] or [`RLock::acquire`].
+    ///
+    /// # Panics
+    ///
+    /// As the lock's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let condition = racefree::Condition::new();
+    /// condition.acquire();
+    /// condition.release()?;
+    /// # Ok::<(), racefree::ReleaseError>(())
+    /// ```
+    #[inline]
+    pub fn acquire(&self) {
+        self.lock.lock().acquire();
+    }
+
+    /// Acquires the lock if it is free: see [`Lock::try_acquire`] or [`RLock::try_acquire`].
+    ///
+    /// # Panics
+    ///
+    /// As the lock's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(racefree::Condition::new().try_acquire());
+    /// ```
+    #[inline]
+    #[must_use = "the lock may not have been acquired"]
+    pub fn try_acquire(&self) -> bool {
+        self.lock.lock().try_acquire()
+    }
+
+    /// Acquires the lock, waiting for it no longer than `timeout`: see [`Lock::acquire_timeout`] or
+    /// [`RLock::acquire_timeout`].
+    ///
+    /// # Panics
+    ///
+    /// As the lock's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// assert!(racefree::Condition::new().acquire_timeout(Duration::from_millis(1)));
+    /// ```
+    #[inline]
+    #[must_use = "the lock may not have been acquired"]
+    pub fn acquire_timeout(&self, timeout: Duration) -> bool {
+        self.lock.lock().acquire_timeout(timeout)
+    }
+
+    /// Acquires the lock, waiting for it no longer than until `deadline`: see
+    /// [`Lock::acquire_until`] or [`RLock::acquire_until`].
+    ///
+    /// # Panics
+    ///
+    /// As the lock's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(racefree::Condition::new().acquire_until(std::time::Instant::now()));
+    /// ```
+    #[inline]
+    #[must_use = "the lock may not have been acquired"]
+    pub fn acquire_until(&self, deadline: Instant) -> bool {
+        self.lock.lock().acquire_until(deadline)
+    }
+
+    /// Releases the lock: see [`Lock::release`] or [`RLock::release`].
+    ///
+    /// # Errors
+    ///
+    /// As the lock's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use racefree::{Condition, ReleaseError};
+    ///
+    /// assert_eq!(Condition::new().release(), Err(ReleaseError::NotOwner));
+    /// ```
+    #[inline]
+    pub fn release(&self) -> Result<(), ReleaseError> {
+        self.lock.lock().release()
+    }
+
+    /// Acquires the lock, and releases it when the guard is dropped: Python's `with condition:`.
+    ///
+    /// The guard is that of the lock, and does not hinder [`wait`](Self::wait), which gives up the
+    /// lock and comes back with it.
+    ///
+    /// # Panics
+    ///
+    /// As the lock's `acquire`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let condition = racefree::Condition::new();
+    /// let _guard = condition.guard();
+    /// condition.notify_all()?;
+    /// # Ok::<(), racefree::NotOwnerError>(())
+    /// ```
+    #[inline]
+    pub fn guard(&self) -> Guard<'_, L::Lock> {
+        self.acquire();
+        Guard::new(self.lock.lock())
+    }
+
+    /// Gives up the lock, waits until notified, as long as it takes, and acquires the lock again.
+    ///
+    /// An [`RLock`] is given up at all its levels, and has as many again afterwards. As other
+    /// threads may have had the lock after the notification, look again at what you wait for, or
+    /// use [`wait_for`](Self::wait_for).
+    ///
+    /// Python's `wait()`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotOwnerError::Wait`] if the calling thread does not hold the lock. (CPython:
+    /// `RuntimeError`, "cannot wait on un-acquired lock".) A [`Lock`] has no owner: as in CPython,
+    /// if anybody holds it, the caller is taken for the one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use racefree::Condition;
+    ///
+    /// let condition = Condition::new();
+    /// let guard = condition.guard();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let _guard = condition.guard();
+    ///         condition.notify(1).unwrap();
+    ///     });
+    ///     condition.wait().unwrap();
+    /// });
+    /// # drop(guard);
+    /// ```
+    pub fn wait(&self) -> Result<(), NotOwnerError> {
+        self.wait_by(|| Deadline::Never).map(|_| ())
+    }
+
+    /// As [`wait`](Self::wait), but waits no longer than `timeout` to be notified, and says whether
+    /// it was.
+    ///
+    /// It then waits for the lock, as long as that takes. With a timeout of zero it gives up the
+    /// lock and acquires it again; with one that is too long for the clock ([`Duration::MAX`]) it
+    /// waits for ever. Time is that of the monotonic clock.
+    ///
+    /// Python's `wait(timeout=seconds)`; there a notification that meets the end of the timeout may
+    /// be lost, here it is always told.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use racefree::Condition;
+    ///
+    /// let condition = Condition::new();
+    /// let _guard = condition.guard();
+    /// assert!(!condition.wait_timeout(Duration::from_millis(1))?);
+    /// # Ok::<(), racefree::NotOwnerError>(())
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<bool, NotOwnerError> {
+        self.wait_by(|| Deadline::after(timeout))
+    }
+
+    /// As [`wait_timeout`](Self::wait_timeout), but until `deadline`: for several waits that share
+    /// one end.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let condition = racefree::Condition::new();
+    /// let _guard = condition.guard();
+    /// assert!(!condition.wait_until(std::time::Instant::now())?);
+    /// # Ok::<(), racefree::NotOwnerError>(())
+    /// ```
+    pub fn wait_until(&self, deadline: Instant) -> Result<bool, NotOwnerError> {
+        self.wait_by(|| Deadline::At(deadline))
+    }
+
+    /// Waits, as often as need be, until `predicate` is true. It is asked under the lock: first of
+    /// all, and after each notification.
+    ///
+    /// Python's `wait_for(predicate)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait), and the predicate has not been asked. (CPython asks it first, and
+    /// needs no lock if it is true at once.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let condition = racefree::Condition::new();
+    /// let _guard = condition.guard();
+    /// let mut asked = 0;
+    /// condition.wait_for(|| {
+    ///     asked += 1;
+    ///     true
+    /// })?;
+    /// assert_eq!(asked, 1);
+    /// # Ok::<(), racefree::NotOwnerError>(())
+    /// ```
+    pub fn wait_for(&self, predicate: impl FnMut() -> bool) -> Result<(), NotOwnerError> {
+        self.wait_for_by(predicate, || Deadline::Never).map(|_| ())
+    }
+
+    /// As [`wait_for`](Self::wait_for), but no longer than `timeout` in all, and says whether the
+    /// predicate came true.
+    ///
+    /// Python's `wait_for(predicate, timeout=seconds)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_for`](Self::wait_for).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let condition = racefree::Condition::new();
+    /// let _guard = condition.guard();
+    /// assert!(!condition.wait_for_timeout(|| false, Duration::from_millis(1))?);
+    /// # Ok::<(), racefree::NotOwnerError>(())
+    /// ```
+    pub fn wait_for_timeout(
+        &self,
+        predicate: impl FnMut() -> bool,
+        timeout: Duration,
+    ) -> Result<bool, NotOwnerError> {
+        self.wait_for_by(predicate, || Deadline::after(timeout))
+    }
+
+    /// Notifies those who wait, in the order in which they came, but no more than `n` of them. Never
+    /// waits, and keeps the lock: they go on when they have it.
+    ///
+    /// Does nothing if nobody waits: who comes later waits for a later notification.
+    ///
+    /// Python's `notify(n)`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotOwnerError::Notify`] if the calling thread does not hold the lock. (CPython:
+    /// `RuntimeError`, "cannot notify on un-acquired lock".) See [`wait`](Self::wait) for a
+    /// [`Lock`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use racefree::{Condition, NotOwnerError};
+    ///
+    /// let condition = Condition::new();
+    /// assert_eq!(condition.notify(1), Err(NotOwnerError::Notify));
+    /// let _guard = condition.guard();
+    /// assert_eq!(condition.notify(1), Ok(()));
+    /// ```
+    #[inline]
+    pub fn notify(&self, n: usize) -> Result<(), NotOwnerError> {
+        if !self.lock.lock().may_be_owned() {
+            return Err(NotOwnerError::Notify);
+        }
+        if self.queue.len() > 0 {
+            self.wake(n);
+        }
+        Ok(())
+    }
+
+    /// Notifies all who wait: see [`notify`](Self::notify).
+    ///
+    /// Python's `notify_all()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify`](Self::notify).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let condition = racefree::Condition::new();
+    /// let _guard = condition.guard();
+    /// condition.notify_all()?;
+    /// # Ok::<(), racefree::NotOwnerError>(())
+    /// ```
+    #[inline]
+    pub fn notify_all(&self) -> Result<(), NotOwnerError> {
+        self.notify(queue::ALL)
+    }
+
+    fn wait_by(&self, deadline: impl FnOnce() -> Deadline) -> Result<bool, NotOwnerError> {
+        let lock = self.lock.lock();
+        if !lock.may_be_owned() {
+            return Err(NotOwnerError::Wait);
+        }
+        let deadline = deadline();
+        let mut saved = None;
+        let waited = self.queue.lock().wait(|| {
+            saved = lock.release_save();
+            saved.map_or(Deadline::Now, |_| deadline)
+        });
+        // The queue is unlocked before anybody waits for the lock.
+        let woken = waited.ok();
+        if let Some(saved) = saved {
+            lock.acquire_restore(saved);
+        }
+        // Only now: who is woken next wants the lock too.
+        let notified = woken.map(Woken::pass_on).is_some();
+        if saved.is_none() {
+            // A `Lock` that was released by somebody else since it was asked. A notification that
+            // came for this waiter is for another one.
+            if notified {
+                self.wake(1);
+            }
+            return Err(NotOwnerError::Wait);
+        }
+        Ok(notified)
+    }
+
+    fn wait_for_by(
+        &self,
+        mut predicate: impl FnMut() -> bool,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> Result<bool, NotOwnerError> {
+        if !self.lock.lock().may_be_owned() {
+            return Err(NotOwnerError::Wait);
+        }
+        if predicate() {
+            return Ok(true);
+        }
+        let deadline = deadline();
+        while self.wait_by(|| deadline)? {
+            if predicate() {
+                return Ok(true);
+            }
+        }
+        Ok(predicate())
+    }
+
+    #[cold]
+    fn wake(&self, n: usize) {
+        self.queue.lock().wake(n, queue::WOKEN);
+    }
+}
+
+impl<L: ConditionLock + Default> Default for Condition<L> {
+    fn default() -> Self {
+        Self::with_lock(L::default())
+    }
+}
+
+/// As Python's `repr`, with the lock's and the number of those who wait:
+/// `<racefree::Condition(<unlocked racefree::Lock at 0x7ffd5e0f1c2c>, 0)>`.
+impl<L: ConditionLock + fmt::Debug> fmt::Debug for Condition<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.queue.len();
+        write!(f, "<racefree::Condition({:?}, {waiting})>", self.lock)
+    }
+}
