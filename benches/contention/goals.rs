@@ -112,7 +112,7 @@ impl Goals {
             );
         }
         for case in ["wake 10", "wake 100", "wake 1000"] {
-            for own in ["racefree Event", "racefree Condition"] {
+            for own in ["racefree Event", timed::CONDITION] {
                 let ratio = time_over(results, case, own, "std Condvar");
                 self.check(
                     format!("{case}: {own} over std Condvar"),

@@ -106,6 +106,7 @@ pub(crate) const UNCONTENDED: &[Timed] = &[
         "racefree Event",
         set_and_clear::<racefree::Event>,
     ),
+    timed(EVENT_SET_CLEAR, CONDITION, set_and_clear::<ConditionEvent>),
     timed(
         EVENT_SET_CLEAR,
         RSEVENTS,
@@ -129,6 +130,7 @@ pub(crate) const FLOOR_TWO: &str = "floor: compare-exchange, exchange";
 pub(crate) const PARKING_LOT_REENTRANT: &str = "parking_lot ReentrantMutex";
 pub(crate) const TOKIO_TRY: &str = "tokio Semaphore, try";
 pub(crate) const ASYNC_LOCK_TRY: &str = "async-lock Semaphore, try";
+pub(crate) const CONDITION: &str = "racefree Condition<Lock>";
 pub(crate) const RSEVENTS: &str = "rsevents ManualResetEvent";
 
 pub(crate) const PING_PONG_TWO: &str = "ping-pong, two cores";
@@ -145,6 +147,7 @@ pub(crate) const ROUND_TRIPS: &[Timed] = &[
         "racefree Event",
         ping_pong::<racefree::Event, 2>,
     ),
+    timed(PING_PONG_TWO, CONDITION, ping_pong::<ConditionEvent, 2>),
     timed(
         PING_PONG_TWO,
         "rsevents AutoResetEvent",
@@ -162,6 +165,7 @@ pub(crate) const ROUND_TRIPS: &[Timed] = &[
         "racefree Event",
         ping_pong::<racefree::Event, 1>,
     ),
+    timed(PING_PONG_ONE, CONDITION, ping_pong::<ConditionEvent, 1>),
     timed(
         PING_PONG_ONE,
         "rsevents AutoResetEvent",
@@ -174,6 +178,11 @@ pub(crate) const ROUND_TRIPS: &[Timed] = &[
         ping_pong::<ParkingLotCondvar, 1>,
     ),
     timed(PING_PONG_ONE, "usync Condvar", ping_pong::<UsyncCondvar, 1>),
+    timed(BARRIER, "racefree Barrier", |trips| {
+        rendezvous(trips, &racefree::Barrier::new(2), |it| {
+            it.wait().expect("nobody breaks it");
+        })
+    }),
     timed(BARRIER, "std Barrier", |trips| {
         rendezvous(trips, &Barrier::new(2), |it| drop(it.wait()))
     }),
@@ -197,16 +206,19 @@ const fn wakes<S: Signal, const WAITERS: usize>(name: &'static str) -> Timed {
 /// Many that wait, and one that wakes them all: until the last of them goes on.
 pub(crate) const WAKES: &[Timed] = &[
     wakes::<racefree::Event, 10>("racefree Event"),
+    wakes::<ConditionEvent, 10>(CONDITION),
     wakes::<rsevents::ManualResetEvent, 10>(RSEVENTS),
     wakes::<StdCondvar, 10>("std Condvar"),
     wakes::<ParkingLotCondvar, 10>("parking_lot Condvar"),
     wakes::<UsyncCondvar, 10>("usync Condvar"),
     wakes::<racefree::Event, 100>("racefree Event"),
+    wakes::<ConditionEvent, 100>(CONDITION),
     wakes::<rsevents::ManualResetEvent, 100>(RSEVENTS),
     wakes::<StdCondvar, 100>("std Condvar"),
     wakes::<ParkingLotCondvar, 100>("parking_lot Condvar"),
     wakes::<UsyncCondvar, 100>("usync Condvar"),
     wakes::<racefree::Event, 1000>("racefree Event"),
+    wakes::<ConditionEvent, 1000>(CONDITION),
     wakes::<rsevents::ManualResetEvent, 1000>(RSEVENTS),
     wakes::<StdCondvar, 1000>("std Condvar"),
     wakes::<ParkingLotCondvar, 1000>("parking_lot Condvar"),

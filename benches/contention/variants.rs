@@ -1,6 +1,6 @@
 //! What is measured: this crate's primitives and their peers, each in one place, behind two traits.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use rsevents::Awaitable;
@@ -253,6 +253,49 @@ impl Signal for rsevents::AutoResetEvent {
     #[inline]
     fn wait(&self) {
         Awaitable::wait(self);
+    }
+}
+
+/// An event made of a condition, to compare it with those made of a Condvar.
+pub(crate) struct ConditionEvent {
+    condition: racefree::Condition<racefree::Lock>,
+    /// Changed under the condition's lock only.
+    set: AtomicBool,
+}
+
+impl ConditionEvent {
+    #[inline]
+    fn put(&self, set: bool, and_then: impl FnOnce()) {
+        let _guard = self.condition.guard();
+        self.set.store(set, Ordering::Relaxed);
+        and_then();
+    }
+}
+
+impl Signal for ConditionEvent {
+    fn new() -> Self {
+        Self {
+            condition: racefree::Condition::with_lock(racefree::Lock::new()),
+            set: AtomicBool::new(false),
+        }
+    }
+
+    #[inline]
+    fn set(&self) {
+        self.put(true, || self.condition.notify_all().expect("it is held"));
+    }
+
+    #[inline]
+    fn clear(&self) {
+        self.put(false, || ());
+    }
+
+    #[inline]
+    fn wait(&self) {
+        let _guard = self.condition.guard();
+        while !self.set.load(Ordering::Relaxed) {
+            self.condition.wait().expect("it is held");
+        }
     }
 }
 
