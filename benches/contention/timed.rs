@@ -37,6 +37,7 @@ pub(crate) const SEMAPHORE: &str = "semaphore";
 pub(crate) const EVENT_IS_SET: &str = "event is_set";
 pub(crate) const EVENT_WAIT: &str = "event wait when set";
 pub(crate) const EVENT_SET_CLEAR: &str = "event set and clear";
+pub(crate) const BARRIER_OF_ONE: &str = "barrier of one";
 
 impl Timed {
     /// Whether it can be run here.
@@ -123,6 +124,12 @@ pub(crate) const UNCONTENDED: &[Timed] = &[
         "usync Condvar",
         set_and_clear::<UsyncCondvar>,
     ),
+    timed(BARRIER_OF_ONE, "racefree Barrier", barrier_of_one),
+    timed(BARRIER_OF_ONE, "std Barrier", |rounds| {
+        let barrier = Barrier::new(1);
+        let barrier = black_box(&barrier);
+        time(rounds, || drop(barrier.wait()))
+    }),
 ];
 
 pub(crate) const FLOOR_ONE: &str = "floor: compare-exchange";
@@ -234,20 +241,20 @@ fn time(repetitions: u64, mut operation: impl FnMut()) -> Duration {
     start.elapsed()
 }
 
-fn pair<P: Pair>(repetitions: u64) -> Duration {
+pub(crate) fn pair<P: Pair>(repetitions: u64) -> Duration {
     // One permit is in use at a time, and one to spare.
     let pair = black_box(P::new(2));
     let pair = black_box(&pair);
     time(repetitions, || pair.with(|| ()))
 }
 
-fn nested<P: Pair>(repetitions: u64) -> Duration {
+pub(crate) fn nested<P: Pair>(repetitions: u64) -> Duration {
     let pair = black_box(P::new(1));
     let pair = black_box(&pair);
     pair.with(|| time(repetitions, || pair.with(|| ())))
 }
 
-fn is_set(repetitions: u64) -> Duration {
+pub(crate) fn is_set(repetitions: u64) -> Duration {
     let event = racefree::Event::new();
     let event = black_box(&event);
     time(repetitions, || {
@@ -255,19 +262,27 @@ fn is_set(repetitions: u64) -> Duration {
     })
 }
 
-fn wait_when_set<S: Signal>(repetitions: u64) -> Duration {
+pub(crate) fn wait_when_set<S: Signal>(repetitions: u64) -> Duration {
     let signal = S::new();
     let signal = black_box(&signal);
     signal.set();
     time(repetitions, || signal.wait())
 }
 
-fn set_and_clear<S: Signal>(repetitions: u64) -> Duration {
+pub(crate) fn set_and_clear<S: Signal>(repetitions: u64) -> Duration {
     let signal = S::new();
     let signal = black_box(&signal);
     time(repetitions, || {
         signal.set();
         signal.clear();
+    })
+}
+
+pub(crate) fn barrier_of_one(rounds: u64) -> Duration {
+    let barrier = racefree::Barrier::new(1);
+    let barrier = black_box(&barrier);
+    time(rounds, || {
+        black_box(barrier.wait().is_ok());
     })
 }
 
