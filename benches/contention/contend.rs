@@ -150,3 +150,13 @@ fn steps(nanoseconds: u32) -> u64 {
     });
     (f64::from(nanoseconds) * rate).round() as u64
 }
+
+/// The nanoseconds that one reading of the clock takes.
+pub(crate) fn time_of_clock() -> f64 {
+    const READINGS: u32 = 100_000;
+    let start = Instant::now();
+    for _ in 0..READINGS {
+        black_box(Instant::now());
+    }
+    start.elapsed().as_nanos() as f64 / f64::from(READINGS)
+}

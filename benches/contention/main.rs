@@ -30,7 +30,8 @@ use results::Results;
 ///
 /// All variants of a case take turns in each round, in an order that changes; the figures are the
 /// medians of the rounds. Throughput is measured without a clock in the threads, waits in runs of
-/// their own.
+/// their own. What a thread does in a critical section and between two of them is arithmetic, whose
+/// speed is measured at first.
 #[derive(Parser)]
 #[command(name = "contention", bin_name = "cargo bench --bench contention --")]
 struct Args {
@@ -42,7 +43,7 @@ struct Args {
     #[arg(long, value_delimiter = ',', value_name = "WORDS")]
     only: Vec<String>,
 
-    /// How many threads contend: one number for each setting
+    /// How many threads contend: one number for each setting [default: 2,8,32 for locks]
     #[arg(long, value_delimiter = ',', value_parser = value_parser!(u32).range(1..=512))]
     threads: Vec<u32>,
 
@@ -50,12 +51,13 @@ struct Args {
     #[arg(long, value_delimiter = ',', value_parser = value_parser!(u32).range(1..=512))]
     permits: Vec<u32>,
 
-    /// How long a critical section is, in nanoseconds: one number for each setting
+    /// How long a critical section is, in nanoseconds: one number for each setting [default: 10,200
+    /// for locks, 50,5000 for semaphores, 200 for fairness]
     #[arg(long, value_delimiter = ',', value_name = "NS", value_parser = value_parser!(u32).range(0..=1_000_000))]
     section: Vec<u32>,
 
     /// How long a thread pauses between two sections, as a multiple of the section, or of 10 ns if
-    /// that is longer
+    /// that is longer [default: 1; none for fairness]
     #[arg(long, value_delimiter = ',', value_name = "TIMES", value_parser = value_parser!(u32).range(0..=1000))]
     pause: Vec<u32>,
 

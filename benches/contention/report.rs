@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::contend;
 use crate::plan::Plan;
 use crate::results::{JobResults, Measured, Results, median};
 
@@ -99,6 +100,10 @@ pub(crate) fn print(plan: &Plan, results: &Results) {
     if !timed.is_empty() {
         println!("\nTime for each repetition; the ratio is to the best peer.\n");
         print_timed(&timed);
+    }
+    if !contended.is_empty() {
+        let clock = time(contend::time_of_clock());
+        println!("\nA wait that is none takes as long as the clock that measures it: {clock}.");
     }
     let mut cases: Vec<_> = plan
         .jobs
