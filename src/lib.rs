@@ -9,7 +9,10 @@ mod futex;
 mod guard;
 mod lock;
 pub mod model;
+mod mutex;
 mod queue;
+#[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
+mod raw;
 mod rlock;
 mod semaphore;
 mod spin;
@@ -21,5 +24,8 @@ pub use error::{BrokenBarrierError, NotOwnerError, ReleaseError};
 pub use event::Event;
 pub use guard::{Guard, Guarded};
 pub use lock::Lock;
+pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
 pub use rlock::RLock;
 pub use semaphore::{BoundedSemaphore, Semaphore};
+#[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
+pub use {lock_api, raw::ThreadId};

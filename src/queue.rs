@@ -41,6 +41,7 @@
 //!    those taken has one woken thread that has yet to pass on, until all are woken. (models
 //!    `condition::notify_two_at_once`, `barrier::abort_against_wait`)
 
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr;
 
 use crate::deadline::Deadline;
@@ -78,6 +79,10 @@ pub(crate) struct Queue {
 unsafe impl Send for Queue {}
 // SAFETY: as above; the pointer itself is accessed by who holds the lock.
 unsafe impl Sync for Queue {}
+
+// No code of anybody else's runs in the middle of a change.
+impl UnwindSafe for Queue {}
+impl RefUnwindSafe for Queue {}
 
 struct Waiter {
     state: AtomicU32,
