@@ -11,15 +11,16 @@ mod timed;
 #[allow(dead_code)]
 mod variants;
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use clap::{Parser, builder::PossibleValuesParser};
-use racefree::{Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore};
+use racefree::{Barrier, BoundedSemaphore, Condition, Event, Lock, Mutex, RLock, Semaphore};
 use timed::{barrier_of_one, is_set, nested, pair, set_and_clear, wait_when_set};
-use variants::ConditionEvent;
+use variants::{ConditionEvent, OwnMutex};
 
 /// Runs one of the things that scripts/counts counts.
 #[derive(Parser)]
@@ -44,6 +45,7 @@ struct Args {
 /// What makes no system call, as nobody waits.
 const ALONE: &[(&str, fn(u64) -> Duration)] = &[
     ("lock", pair::<Lock>),
+    ("mutex", pair::<OwnMutex>),
     ("rlock", pair::<RLock>),
     ("rlock-nested", nested::<RLock>),
     ("semaphore", pair::<Semaphore>),
@@ -65,6 +67,17 @@ const ASLEEP: &[(&str, fn(u64))] = &[
             give_back();
         };
         wake_up(rounds, 1, || lock.acquire(), wait, give_back);
+    }),
+    ("mutex-and-one", |rounds| {
+        let mutex = Mutex::new(());
+        let held = RefCell::new(None);
+        wake_up(
+            rounds,
+            1,
+            || *held.borrow_mut() = Some(mutex.lock()),
+            || drop(mutex.lock()),
+            || *held.borrow_mut() = None,
+        );
     }),
     ("rlock-and-one", |rounds| {
         let lock = RLock::new();

@@ -36,6 +36,7 @@ const fn contender<P: Pair>(name: &'static str) -> Contender {
 
 pub(crate) const LOCKS: &[Contender] = &[
     contender::<racefree::Lock>("racefree Lock"),
+    contender::<OwnMutex>("racefree Mutex"),
     contender::<StdMutex>("std Mutex"),
     contender::<ParkingLotMutex>("parking_lot Mutex"),
     contender::<UsyncMutex>("usync Mutex"),

@@ -53,6 +53,7 @@ impl Timed {
 /// What each costs that nobody else wants.
 pub(crate) const UNCONTENDED: &[Timed] = &[
     timed(LOCK, "racefree Lock", pair::<racefree::Lock>),
+    timed(LOCK, "racefree Mutex", pair::<OwnMutex>),
     timed(LOCK, "std Mutex", pair::<StdMutex>),
     timed(LOCK, "parking_lot Mutex", pair::<ParkingLotMutex>),
     timed(LOCK, "usync Mutex", pair::<UsyncMutex>),

@@ -64,6 +64,7 @@ own_pairs! {
 }
 
 pairs! {
+    OwnMutex(racefree::Mutex<()>): |_| racefree::Mutex::new(()); |it| it.lock(); |guard| drop(guard),
     StdMutex(Mutex<()>): |_| Mutex::new(()); |it| it.lock().unwrap(); |guard| drop(guard),
     ParkingLotMutex(parking_lot::Mutex<()>): |_| ().into(); |it| it.lock(); |guard| drop(guard),
     UsyncMutex(usync::Mutex<()>): |_| ().into(); |it| it.lock(); |guard| drop(guard),
