@@ -1,6 +1,6 @@
 //! What this crate wants to reach, and whether it did in this run.
 
-use crate::report::{Table, three_figures};
+use crate::report::Table;
 use crate::results::{JobResults, Measured, Results, geometric_mean, median};
 use crate::timed;
 
@@ -12,7 +12,7 @@ enum Goal {
 use Goal::{AtLeast, AtMost};
 
 /// The goals that this run says something about, each with a verdict.
-pub(crate) fn print(results: &Results) {
+pub(crate) fn print(results: &Results, rounds: u32) {
     let mut goals = Goals {
         table: Table::new(&["goal", "figure", "wanted", "verdict"]),
         any: false,
@@ -29,6 +29,9 @@ pub(crate) fn print(results: &Results) {
     if goals.any {
         println!("\nThe goals: ours over the best peer, or over the one that is named.\n");
         goals.table.print();
+        if rounds < 7 {
+            println!("\nOf fewer than 7 rounds: no verdict to rely on.");
+        }
     }
 }
 
@@ -43,6 +46,8 @@ impl Goals {
         let Some(figure) = figure.filter(|figure| !figure.is_nan()) else {
             return;
         };
+        // To as many places as the goals have: what is less is noise.
+        let figure = (figure * 100.0).round() / 100.0;
         let (reached, wanted) = match goal {
             AtMost(most) => (figure <= most, format!("at most {most}")),
             AtLeast(least) => (figure >= least, format!("at least {least}")),
@@ -51,7 +56,7 @@ impl Goals {
         self.any = true;
         self.table.row(vec![
             what,
-            three_figures(figure),
+            format!("{figure:.2}"),
             wanted,
             verdict.to_string(),
         ]);

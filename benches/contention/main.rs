@@ -177,7 +177,7 @@ fn measure(args: &Args, plan: &Plan) -> Result<(), Box<dyn Error>> {
         }
     }
     report::print(plan, &results);
-    goals::print(&results);
+    goals::print(&results, args.rounds);
     report::write_csv(&results, &output.join("results.csv"))?;
     plot::write(&results, &output)?;
     println!("\nresults.csv and the plots are in {}", output.display());

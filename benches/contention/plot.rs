@@ -32,6 +32,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 /// One chart of several.
 struct Panel {
     title: String,
+    section: u32,
     x: Axis,
     y: Axis,
     lines: Vec<Line>,
@@ -131,12 +132,14 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
-/// Three pauses or crowds beside one another, or five numbers of threads.
+/// A row for each section; or all in one, where a section has a single panel.
 fn panels_in_a_row(panels: &[Panel]) -> usize {
-    [5, 3, 2]
-        .into_iter()
-        .find(|columns| panels.len() % columns == 0)
-        .unwrap_or(panels.len().min(4))
+    let first = panels.first().map(|panel| panel.section);
+    let of_first = panels.iter().filter(|panel| Some(panel.section) == first);
+    match of_first.count() {
+        0 | 1 => panels.len().clamp(1, 4),
+        columns => columns,
+    }
 }
 
 /// A panel for each section and pause.
@@ -151,6 +154,7 @@ fn throughput(jobs: &[&JobResults]) -> Vec<Panel> {
         if panels.iter().all(|panel| panel.title != title) {
             panels.push(Panel {
                 title: title.clone(),
+                section: setting.section,
                 x: Axis {
                     label: "threads",
                     from: threads[0] / 1.2,
@@ -260,6 +264,7 @@ fn waits(jobs: &[&JobResults]) -> Vec<Panel> {
                 })
                 .collect();
             Panel {
+                section: setting.section,
                 title: format!(
                     "{}{on} threads, section {} ns, pause {} ns",
                     setting.threads, setting.section, setting.pause
@@ -331,7 +336,9 @@ fn grid(title: &str, panels: &[Panel], columns: usize, path: &Path) -> Result<()
 }
 
 fn draw(panel: &Panel, names: &[&str], area: &Area) -> Result<(), Box<dyn Error>> {
-    let Panel { title, x, y, lines } = panel;
+    let Panel {
+        title, x, y, lines, ..
+    } = panel;
     let mut chart = ChartBuilder::on(area)
         .margin(10)
         .margin_right(20)
