@@ -224,12 +224,73 @@ fn recursive_lock() {
 }
 
 #[test]
+fn bounded_buffer() {
+    let arguments = ["--producers", "3", "--consumers", "2", "--items", "40"];
+    let arguments = [&arguments[..], &["--room", "3", "--consume-ms", "0"]].concat();
+    let text = stdout(&mut command("bounded_buffer", &arguments));
+    // What is in the buffer after each step, and what went in and out.
+    let mut inside = std::collections::VecDeque::new();
+    let mut out = Vec::new();
+    for line in text.lines().filter(|it| it.contains('[')) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words[..2] {
+            ["+", item] => inside.push_back(item),
+            ["-", item] => {
+                assert_eq!(inside.pop_front(), Some(item), "{text}");
+                out.push(item.parse::<u32>().unwrap());
+            }
+            _ => panic!("{line:?}"),
+        }
+        assert!(inside.len() <= 3, "{text}");
+        assert_eq!(words[3], inside.len().to_string(), "{text}");
+    }
+    out.sort_unstable();
+    assert_eq!(out, (1..=120).collect::<Vec<_>>());
+    assert_lines(
+        &text,
+        &[
+            "3 producers of 40 items each, 2 consumers, room for 3.",
+            "Done: 120 items; their sum is 7260, as it should be 7260.",
+        ],
+    );
+}
+
+#[test]
+fn starting_gate() {
+    let arguments = ["--runners", "4", "--races", "3", "--walk-ms", "40"];
+    let text = stdout(&mut command("starting_gate", &arguments));
+    let mut at_the_gate = 0;
+    let mut race = 0;
+    for line in text.lines().filter(|it| it.contains("gate")) {
+        if line.contains("the gate opens") {
+            race += 1;
+            assert_eq!(line, format!("  the gate opens: race {race}"));
+            assert_eq!(at_the_gate, 4, "{text}");
+            at_the_gate = 0;
+        } else {
+            at_the_gate += 1;
+        }
+    }
+    assert_eq!((race, at_the_gate), (3, 0), "{text}");
+    assert_lines(
+        &text,
+        &[
+            "3 of 3 runners are told:",
+            "the barrier is broken: a wait timed out",
+            "after a reset: broken is false",
+        ],
+    );
+}
+
+#[test]
 fn help_tells_the_options() {
     for (name, option) in [
         ("counter_race", "--decrementers <DECREMENTERS>"),
         ("toilet_semaphore", "--stalls <STALLS>"),
         ("traffic_light", "--green-ms <GREEN_MS>"),
         ("recursive_lock", "--threads <THREADS>"),
+        ("bounded_buffer", "--room <ROOM>"),
+        ("starting_gate", "--runners <RUNNERS>"),
     ] {
         let help = stdout(&mut command(name, &["--help"]));
         assert!(help.contains(option), "{help}");
@@ -248,6 +309,8 @@ fn bad_arguments_are_refused() {
         ),
         ("traffic_light", ["--cars", "101"], "101 is not in 1..=100"),
         ("recursive_lock", ["--hold", "1"], "unexpected argument"),
+        ("bounded_buffer", ["--room", "0"], "0 is not in 1..=1000"),
+        ("starting_gate", ["--runners", "1"], "1 is not in 2..=100"),
     ] {
         let Output {
             status,
