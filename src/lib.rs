@@ -7,9 +7,25 @@ mod error;
 mod event;
 mod futex;
 mod guard;
+// For rustdoc and its tests alone: there is nothing in it to compile.
+#[cfg(doc)]
+pub mod guide {
+    #![doc = include_str!("../docs/guide.md")]
+
+    pub mod pitfalls {
+        #![doc = include_str!("../docs/guide/pitfalls.md")]
+    }
+
+    pub mod stopping {
+        #![doc = include_str!("../docs/guide/stopping.md")]
+    }
+}
 mod lock;
 pub mod model;
+mod mutex;
 mod queue;
+#[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
+mod raw;
 mod rlock;
 mod semaphore;
 mod spin;
@@ -21,5 +37,8 @@ pub use error::{BrokenBarrierError, NotOwnerError, ReleaseError};
 pub use event::Event;
 pub use guard::{Guard, Guarded};
 pub use lock::Lock;
+pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
 pub use rlock::RLock;
 pub use semaphore::{BoundedSemaphore, Semaphore};
+#[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
+pub use {lock_api, raw::ThreadId};

@@ -6,6 +6,9 @@
 //! brings a message: how the wait ended. Of the two designs without allocation, this one and
 //! numbers in the order of coming, only this one can take a waiter out of the middle.
 //!
+//! Who wakes many wakes the first few, and each of these wakes one more when it has come as far as
+//! its caller wants it to: so those who all want the same lock next do not all come at once.
+//!
 //! # State machine of a waiter
 //!
 //! | state | meaning |
@@ -21,20 +24,24 @@
 //! | take | a waker | in the queue | not in the queue | has to wake it |
 //! | wake | the waker that took it | `WAITING` | the message | |
 //! | wake | the waker that took it | `ASLEEP` | the message | wakes its thread |
+//! | pass on | its thread, woken | the message | the same | wakes the next that was taken with it |
 //! | give up | its thread, out of time | in the queue | not in the queue | |
 //! | give up | its thread, out of time | not in the queue | the same | waits for the waker, without end |
 //!
 //! # Invariants
 //!
 //! 1. The links of a waiter are accessed by who holds the queue's lock; but once it was taken,
-//!    `next` by the waker that took it, until it is woken. (models `condition::*`, `barrier::*`:
-//!    loom watches each access)
+//!    `next` by the waker that took it, and by its own thread when it is woken. (models
+//!    `condition::*`, `barrier::*`: loom watches each access)
 //! 2. A waiter leaves the queue once: taken or given up. Who was taken is woken, and does not end
 //!    its wait before that: no wake is lost with it, and none comes after its end. (models
 //!    `condition::timeout_against_notify`, `barrier::timeout_against_the_last`)
 //! 3. Whoever was woken sees what was written before the wake. (models `barrier::two_rounds`)
-//! 4. Wakes go out in the order of the queue.
+//! 4. Wakes go out in the order of the queue, by the waker or by one that was woken: each chain of
+//!    those taken has one woken thread that has yet to pass on, until all are woken. (models
+//!    `condition::notify_two_at_once`, `barrier::abort_against_wait`)
 
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr;
 
 use crate::deadline::Deadline;
@@ -55,6 +62,10 @@ const ASLEEP: u32 = 1;
 /// A count for all who wait.
 pub(crate) const ALL: usize = usize::MAX;
 
+/// In how many chains a wake of many goes on. One would be a single thread under way at any time,
+/// and idle processors take long to wake. In a model it is one, so that two waiters are a chain.
+const CHAINS: usize = if MODELLED { 1 } else { 4 };
+
 /// The threads that wait, first come first.
 pub(crate) struct Queue {
     lock: Lock,
@@ -68,6 +79,10 @@ pub(crate) struct Queue {
 unsafe impl Send for Queue {}
 // SAFETY: as above; the pointer itself is accessed by who holds the lock.
 unsafe impl Sync for Queue {}
+
+// No code of anybody else's runs in the middle of a change.
+impl UnwindSafe for Queue {}
+impl RefUnwindSafe for Queue {}
 
 struct Waiter {
     state: AtomicU32,
@@ -113,53 +128,47 @@ impl<'a> Locked<'a> {
 
     /// Enters the queue, unlocks it, asks `until` how long to wait, and waits: has the message, or
     /// the locked queue again if the time was up before anybody took this waiter out of it.
-    pub(crate) fn wait(self, until: impl FnOnce() -> Deadline) -> Result<Message, Self> {
+    pub(crate) fn wait(self, until: impl FnOnce() -> Deadline) -> Result<Woken, Self> {
         with_kept(Waiter::new(), |waiter| {
             let queue = self.0;
             // SAFETY: the waiter stays where it is until it has been removed, or woken: this
             // function does not end before, neither by a return nor by a panic.
             unsafe { self.push(waiter) };
             let stays = Stays;
+            // Who has others before it is not the next, and may as well sleep at once.
+            let spin = self.len() == 1;
             drop(self);
-            let ended = match waiter.sleep(until()) {
+            let ended = match waiter.sleep(until(), spin) {
                 Some(message) => Ok(message),
                 None => waiter.give_up(queue),
             };
             core::mem::forget(stays);
-            ended
+            ended.map(|message| Woken {
+                message,
+                // SAFETY: it was woken (invariant 1).
+                next: unsafe { get(&waiter.next) },
+            })
         })
     }
 
     /// Takes the first `n` out of the queue, unlocks it, and wakes them with the message.
     pub(crate) fn wake(self, n: usize, message: Message) {
-        let mut taken: *const Waiter = ptr::null();
-        let mut last: *const Waiter = ptr::null();
-        for _ in 0..n {
+        let mut chains = [Chain::EMPTY; CHAINS];
+        for chain in (0..CHAINS).cycle().take(n) {
             let waiter = self.first();
             if waiter.is_null() {
                 break;
             }
             // SAFETY: whoever is in the queue is alive, and stays so until it is woken (invariant
-            // 2), which only this thread will do once it has taken it.
+            // 2), which only the chain's threads will do.
             unsafe {
                 self.remove(waiter);
-                set(&(*waiter).next, ptr::null());
-                if last.is_null() {
-                    taken = waiter;
-                } else {
-                    set(&(*last).next, waiter);
-                }
+                chains[chain].push(waiter);
             }
-            last = waiter;
         }
         drop(self);
-        while !taken.is_null() {
-            let waiter = taken;
-            // SAFETY: this thread took it, and has not woken it yet.
-            unsafe {
-                taken = get(&(*waiter).next);
-                Waiter::wake(waiter, message);
-            }
+        for chain in chains {
+            wake_first(chain.first, message);
         }
     }
 
@@ -224,6 +233,61 @@ impl<'a> Locked<'a> {
     }
 }
 
+/// The end of a wait, by a wake.
+#[must_use = "others may have been taken with this one, and are woken by it"]
+pub(crate) struct Woken {
+    message: Message,
+    /// The next of the chain.
+    next: *const Waiter,
+}
+
+impl Woken {
+    /// Wakes the next of those who were taken together, and has the message.
+    pub(crate) fn pass_on(self) -> Message {
+        wake_first(self.next, self.message);
+        self.message
+    }
+}
+
+/// Some of those that were taken out of the queue together, linked by `next`.
+#[derive(Clone, Copy)]
+struct Chain {
+    first: *const Waiter,
+    last: *const Waiter,
+}
+
+impl Chain {
+    const EMPTY: Self = Self {
+        first: ptr::null(),
+        last: ptr::null(),
+    };
+
+    /// # Safety
+    ///
+    /// The caller took the waiter, and nobody has been woken since.
+    unsafe fn push(&mut self, waiter: *const Waiter) {
+        // SAFETY: the caller's.
+        unsafe {
+            set(&(*waiter).next, ptr::null());
+            if self.last.is_null() {
+                self.first = waiter;
+            } else {
+                set(&(*self.last).next, waiter);
+            }
+        }
+        self.last = waiter;
+    }
+}
+
+/// Wakes the first of a chain, if there is one.
+fn wake_first(chain: *const Waiter, message: Message) {
+    if !chain.is_null() {
+        // SAFETY: a chain is made of waiters that were taken, and is had by one thread at a time:
+        // the one that took them, and then each of those that it wakes.
+        unsafe { Waiter::wake(chain, message) };
+    }
+}
+
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let released = self.0.lock.release();
@@ -249,16 +313,18 @@ impl Waiter {
         }
         drop(locked);
         // It was taken: the wake is on its way.
-        let message = self.sleep(Deadline::Never);
+        let message = self.sleep(Deadline::Never, false);
         Ok(message.expect("without a deadline the time is never up"))
     }
 
     /// Waits for the message; `None` if the time is up before.
-    fn sleep(&self, deadline: Deadline) -> Option<Message> {
+    fn sleep(&self, deadline: Deadline, spin: bool) -> Option<Message> {
         if deadline == Deadline::Now {
             return None;
         }
-        spin::poll(deadline, || self.state.load(Ordering::Relaxed) != WAITING);
+        if spin {
+            spin::poll(deadline, || self.state.load(Ordering::Relaxed) != WAITING);
+        }
         // Acquire, here and below: pairs with the Release of the wake (invariant 3).
         let state =
             self.state

@@ -1,11 +1,14 @@
 //! Runs the examples, and looks at what they print.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::env;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use wait_timeout::ChildExt;
+
+#[path = "examples/file_copier.rs"]
+mod file_copier;
 
 /// The example `name`, which cargo builds beside this test, with `arguments`.
 fn command(name: &str, arguments: &[&str]) -> Command {
@@ -32,7 +35,11 @@ fn command(name: &str, arguments: &[&str]) -> Command {
 /// Runs the example, and fails if it hangs. What it prints has to fit into a pipe.
 fn output(command: &mut Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    end_of(command.spawn().unwrap())
+}
+
+/// Waits for a process, and fails if it hangs.
+fn end_of(mut child: Child) -> Output {
     let ended = child.wait_timeout(Duration::from_secs(60)).unwrap();
     if ended.is_none() {
         child.kill().unwrap();
@@ -95,6 +102,16 @@ fn counter_race_loses_updates() {
     };
     // Once may go well by accident.
     assert!((0..10).any(|_| loses()));
+}
+
+#[test]
+fn counter_race_in_turn_loses_nothing() {
+    let arguments = ["--adds", "5000", "--threads", "3", "--decrementers", "1"];
+    let text = stdout(&mut command("counter_race", &arguments));
+    assert!(
+        text.contains("  each joined before the next: 15000 of 15000, 0 lost ("),
+        "{text}"
+    );
 }
 
 #[test]
@@ -224,12 +241,233 @@ fn recursive_lock() {
 }
 
 #[test]
+fn bounded_buffer() {
+    let arguments = ["--producers", "3", "--consumers", "2", "--items", "40"];
+    let arguments = [&arguments[..], &["--room", "3", "--consume-ms", "0"]].concat();
+    let text = stdout(&mut command("bounded_buffer", &arguments));
+    // What is in the buffer after each step, and what went in and out.
+    let mut inside = std::collections::VecDeque::new();
+    let mut out = Vec::new();
+    for line in text.lines().filter(|it| it.contains('[')) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words[..2] {
+            ["+", item] => inside.push_back(item),
+            ["-", item] => {
+                assert_eq!(inside.pop_front(), Some(item), "{text}");
+                out.push(item.parse::<u32>().unwrap());
+            }
+            _ => panic!("{line:?}"),
+        }
+        assert!(inside.len() <= 3, "{text}");
+        assert_eq!(words[3], inside.len().to_string(), "{text}");
+    }
+    out.sort_unstable();
+    assert_eq!(out, (1..=120).collect::<Vec<_>>());
+    assert_lines(
+        &text,
+        &[
+            "3 producers of 40 items each, 2 consumers, room for 3.",
+            "Done: 120 items; their sum is 7260, as it should be 7260.",
+        ],
+    );
+}
+
+#[test]
+fn starting_gate() {
+    let arguments = ["--runners", "4", "--races", "3", "--walk-ms", "40"];
+    let text = stdout(&mut command("starting_gate", &arguments));
+    let mut at_the_gate = 0;
+    let mut race = 0;
+    for line in text.lines().filter(|it| it.contains("gate")) {
+        if line.contains("the gate opens") {
+            race += 1;
+            assert_eq!(line, format!("  the gate opens: race {race}"));
+            assert_eq!(at_the_gate, 4, "{text}");
+            at_the_gate = 0;
+        } else {
+            at_the_gate += 1;
+        }
+    }
+    assert_eq!((race, at_the_gate), (3, 0), "{text}");
+    assert_lines(
+        &text,
+        &[
+            "3 of 3 runners are told:",
+            "the barrier is broken: a wait timed out",
+            "after a reset: broken is false",
+        ],
+    );
+}
+
+#[test]
+fn threads_at_the_same_time() {
+    let run = || {
+        let start = Instant::now();
+        let text = stdout(&mut command(
+            "threads",
+            &["sing-and-dance", "--pause-ms", "100"],
+        ));
+        (text, start.elapsed())
+    };
+    let (text, _) = run();
+    let position = |line: &str| {
+        text.find(line)
+            .unwrap_or_else(|| panic!("no {line}: {text}"))
+    };
+    for (what, times) in [("sings", 5), ("dances", 3)] {
+        let lines: Vec<_> = (1..=times)
+            .map(|time| position(&format!("  {what} {time} of {times}\n")))
+            .collect();
+        assert!(lines.is_sorted(), "{text}");
+    }
+    // Each of them begins before the other one ends.
+    assert!(position("sings 1") < position("dances 3"), "{text}");
+    assert!(position("dances 1") < position("sings 5"), "{text}");
+    assert!(text.contains("\nTogether: "), "{text}");
+    assert!(text.contains("; one after the other: 800"), "{text}");
+    // A busy machine may take longer once.
+    let together = |(_, time)| time < Duration::from_millis(790);
+    assert!((0..10).any(|_| together(run())));
+}
+
+#[test]
+fn threads_with_arguments() {
+    let text = stdout(&mut command("threads", &["arguments", "--pause-ms", "1"]));
+    assert_lines(
+        &text,
+        &[
+            "sings 1 of 2",
+            "sings 2 of 2",
+            "dances: name waltz, count 3, loud false",
+            "the dancer counted 9 steps",
+        ],
+    );
+}
+
+#[test]
+fn threads_with_names() {
+    let text = stdout(&mut command("threads", &["names", "--pause-ms", "20"]));
+    let (mut names, mut identities): (Vec<_>, HashSet<_>) = text
+        .lines()
+        .filter_map(|it| it.trim().split_once(" is ThreadId("))
+        .unzip();
+    // The order is the scheduler's.
+    names.sort_unstable();
+    let expected = "main nameless worker-1 worker-2 worker-3 worker-4 worker-5";
+    assert_eq!(names.join(" "), expected, "{text}");
+    assert_eq!(identities.len(), 7, "{text}");
+    assert!(identities.remove("1)"), "main's: {text}");
+}
+
+#[test]
+fn threads_joined() {
+    let text = stdout(&mut command("threads", &["join", "--pause-ms", "200"]));
+    assert_lines(
+        &text,
+        &[
+            "A thread works for 600ms.",
+            "not joined after 200ms: main goes on",
+            "the thread is done",
+            "the event says that it has ended",
+            "joined",
+        ],
+    );
+}
+
+/// What `daemon_thread` prints when main does `end`, and how many lines the thread got to print.
+fn daemon_thread(end: &str, lines: &str) -> (String, usize) {
+    let arguments = [
+        end,
+        "--lines",
+        lines,
+        "--pause-ms",
+        "20",
+        "--leave-ms",
+        "150",
+    ];
+    let text = stdout(&mut command("daemon_thread", &arguments));
+    let printed = text.matches(&format!(" of {lines}\n")).count();
+    (text, printed)
+}
+
+#[test]
+fn daemon_thread_that_is_waited_for() {
+    let (text, printed) = daemon_thread("wait", "20");
+    assert_eq!(printed, 20, "{text}");
+    assert_lines(
+        &text,
+        &["line 20 of 20", "the thread tidies its desk", "joined"],
+    );
+}
+
+#[test]
+fn daemon_thread_that_is_stopped() {
+    let (text, printed) = daemon_thread("stop", "1000");
+    assert!((1..1000).contains(&printed), "{text}");
+    assert_lines(
+        &text,
+        &[
+            "line 1 of 1000",
+            "the thread was told to stop",
+            "the thread tidies its desk",
+            "joined",
+        ],
+    );
+}
+
+#[test]
+fn daemon_thread_that_is_left() {
+    let (text, printed) = daemon_thread("leave", "1000");
+    assert!((1..1000).contains(&printed), "{text}");
+    assert!(!text.contains("tidies"), "{text}");
+    assert!(!text.contains("joined"), "{text}");
+}
+
+#[test]
+fn stop_thread() {
+    let start = Instant::now();
+    let text = stdout(&mut command("stop_thread", &["--run-ms", "120"]));
+    // None of the three would end by itself.
+    assert!(start.elapsed() < Duration::from_secs(10), "{text}");
+    let rounds: Vec<_> = text
+        .lines()
+        .filter(|it| it.contains(" after it was asked"))
+        .map(|it| number_before(it, "rounds,"))
+        .collect();
+    let [busy, sleeping, waiting] = rounds[..] else {
+        panic!("{text}");
+    };
+    assert!(busy > 0, "{text}");
+    assert_eq!(sleeping, 0, "{text}");
+    assert!((1..=4).contains(&waiting), "{text}");
+    assert!(
+        text.contains("\n  coins: 100; the lock: <unlocked racefree::Lock at "),
+        "{text}"
+    );
+}
+
+#[test]
+fn stop_thread_never_between_two_purses() {
+    // Half of the moments at which it could be stopped would be wrong.
+    for _ in 0..20 {
+        let text = stdout(&mut command("stop_thread", &["busy", "--run-ms", "2"]));
+        assert!(text.contains("  coins: 100; "), "{text}");
+    }
+}
+
+#[test]
 fn help_tells_the_options() {
     for (name, option) in [
         ("counter_race", "--decrementers <DECREMENTERS>"),
         ("toilet_semaphore", "--stalls <STALLS>"),
         ("traffic_light", "--green-ms <GREEN_MS>"),
         ("recursive_lock", "--threads <THREADS>"),
+        ("bounded_buffer", "--room <ROOM>"),
+        ("starting_gate", "--runners <RUNNERS>"),
+        ("threads", "sing-and-dance"),
+        ("daemon_thread", "--leave-ms <LEAVE_MS>"),
+        ("stop_thread", "--run-ms <RUN_MS>"),
+        ("file_copier", "--workers <WORKERS>"),
     ] {
         let help = stdout(&mut command(name, &["--help"]));
         assert!(help.contains(option), "{help}");
@@ -239,21 +477,32 @@ fn help_tells_the_options() {
 #[test]
 fn bad_arguments_are_refused() {
     for (name, arguments, reason) in [
-        ("counter_race", ["--threads", "0"], "0 is not in 1..=100"),
-        ("counter_race", ["--adds", "many"], "invalid digit found"),
+        (
+            "counter_race",
+            &["--threads", "0"][..],
+            "0 is not in 1..=100",
+        ),
+        ("counter_race", &["--adds", "many"], "invalid digit found"),
         (
             "toilet_semaphore",
-            ["--stalls", "5,0"],
+            &["--stalls", "5,0"],
             "0 is not in 1..=50",
         ),
-        ("traffic_light", ["--cars", "101"], "101 is not in 1..=100"),
-        ("recursive_lock", ["--hold", "1"], "unexpected argument"),
+        ("traffic_light", &["--cars", "101"], "101 is not in 1..=100"),
+        ("recursive_lock", &["--hold", "1"], "unexpected argument"),
+        ("bounded_buffer", &["--room", "0"], "0 is not in 1..=1000"),
+        ("starting_gate", &["--runners", "1"], "1 is not in 2..=100"),
+        ("threads", &["sleep"], "invalid value"),
+        ("daemon_thread", &["kill"], "invalid value"),
+        ("stop_thread", &["--run-ms", "0"], "0 is not in 1..=60000"),
+        ("file_copier", &["--workers", "0"], "0 is not in 1..=256"),
+        ("file_copier", &["--fast"], "unexpected argument"),
     ] {
         let Output {
             status,
             stdout,
             stderr,
-        } = output(&mut command(name, &arguments));
+        } = output(&mut command(name, arguments));
         let stderr = String::from_utf8(stderr).unwrap();
         assert_eq!(status.code(), Some(2), "{stderr}");
         assert!(stdout.is_empty());

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use racefree::{BoundedSemaphore, Event, Lock, RLock, ReleaseError};
+use racefree::{Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, ReleaseError};
 
 /// Longer than anything here takes, however busy the machine: what takes longer, hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -295,5 +295,76 @@ fn a_recursive_lock_is_released_by_its_owner_alone() {
         lock.release().unwrap();
         lock.release().unwrap();
         assert_eq!(lock.release(), Err(ReleaseError::NotOwner));
+    });
+}
+
+/// A buffer with room for a few, between producers and consumers: two conditions share a lock.
+#[test]
+fn bounded_buffer() {
+    const ROOM: usize = 3;
+    const PRODUCERS: u64 = 4;
+    const CONSUMERS: u64 = 3;
+    const ITEMS: u64 = 30_000;
+    run(|| {
+        let lock = Lock::new();
+        let not_full = Condition::with_lock(&lock);
+        let not_empty = Condition::with_lock(&lock);
+        // Free whenever it is wanted: who has it has the lock above.
+        let items = racefree::Mutex::new(Vec::new());
+        let sum = AtomicU64::new(0);
+        thread::scope(|scope| {
+            for producer in 0..PRODUCERS {
+                let (not_full, not_empty, items) = (&not_full, &not_empty, &items);
+                scope.spawn(move || {
+                    for item in (producer..ITEMS).step_by(PRODUCERS as usize) {
+                        let _guard = not_full.guard();
+                        not_full.wait_for(|| items.lock().len() < ROOM).unwrap();
+                        let mut items = items.try_lock().expect("nobody else has it");
+                        items.push(item);
+                        not_empty.notify(1).unwrap();
+                    }
+                });
+            }
+            for _ in 0..CONSUMERS {
+                scope.spawn(|| {
+                    for _ in 0..ITEMS / CONSUMERS {
+                        let _guard = not_empty.guard();
+                        not_empty.wait_for(|| !items.lock().is_empty()).unwrap();
+                        let mut items = items.try_lock().expect("nobody else has it");
+                        assert!(items.len() <= ROOM);
+                        sum.fetch_add(items.pop().unwrap(), Relaxed);
+                        not_full.notify(1).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(sum.into_inner(), ITEMS * (ITEMS - 1) / 2);
+        assert!(items.into_inner().is_empty());
+    });
+}
+
+/// Nobody starts before the last has come, race after race.
+#[test]
+fn starting_gate() {
+    const RUNNERS: u32 = 8;
+    const RACES: u32 = 500;
+    run(|| {
+        let at_the_gate = AtomicU32::new(0);
+        let gate = Barrier::new(RUNNERS as usize);
+        let first = AtomicU32::new(0);
+        thread::scope(|scope| {
+            for _ in 0..RUNNERS {
+                scope.spawn(|| {
+                    for race in 1..=RACES {
+                        at_the_gate.fetch_add(1, Relaxed);
+                        if gate.wait().unwrap() == 0 {
+                            first.fetch_add(1, Relaxed);
+                        }
+                        assert!(at_the_gate.load(Relaxed) >= race * RUNNERS);
+                    }
+                });
+            }
+        });
+        assert_eq!(first.into_inner(), RACES);
     });
 }

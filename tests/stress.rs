@@ -4,10 +4,10 @@ mod common;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{Acquire, Random, for_each_primitive, forever, has_one_permit, spawn, work};
-use racefree::{BoundedSemaphore, Event, RLock, ReleaseError, Semaphore};
+use racefree::{Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, ReleaseError, Semaphore};
 
 const THREADS: u32 = 24;
 
@@ -188,4 +188,108 @@ fn events_let_everybody_through_each_gate() {
     for thread in threads {
         thread.end();
     }
+}
+
+/// Tokens are given and taken under a condition's lock, by threads that wait for ever or for a
+/// moment: each that was notified finds its token, and none is left over.
+fn tokens_and_notifications<L>()
+where
+    L: racefree::ConditionLock + Default + Send + Sync + 'static,
+{
+    let condition = forever(Condition::<L>::default());
+    let tokens = forever(AtomicU32::new(0));
+    let taken = turns(3000, |random| {
+        let _guard = condition.guard();
+        if random.below(2) == 0 {
+            let more = random.below(3);
+            tokens.fetch_add(more, Ordering::Relaxed);
+            condition.notify(more as usize).unwrap();
+            return 0;
+        }
+        let any = || tokens.load(Ordering::Relaxed) > 0;
+        let came = condition.wait_for_timeout(any, random.micros(200)).unwrap();
+        assert_eq!(came, any());
+        if came {
+            tokens.fetch_sub(1, Ordering::Relaxed);
+        }
+        came.into()
+    });
+    assert!(taken > 0);
+}
+
+#[test]
+fn tokens_under_a_lock() {
+    tokens_and_notifications::<Lock>();
+}
+
+#[test]
+fn tokens_under_an_rlock() {
+    tokens_and_notifications::<RLock>();
+}
+
+/// Each notification ends exactly one wait, of those that wait for ever; and all of them end.
+#[test]
+fn as_many_wake_as_are_notified() {
+    let condition = forever(Condition::with_lock(Lock::new()));
+    let waiting = forever(AtomicU32::new(0));
+    let woken = forever(AtomicU32::new(0));
+    let waiters: Vec<_> = (0..THREADS)
+        .map(|_| {
+            spawn(|| {
+                for _ in 0..300 {
+                    let _guard = condition.guard();
+                    waiting.fetch_add(1, Ordering::Relaxed);
+                    condition.wait().unwrap();
+                    woken.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let mut notified = 0;
+    let mut random = Random::new(1);
+    while notified < THREADS * 300 {
+        let guard = condition.guard();
+        // All that were notified have been taken out of the queue already.
+        let there = waiting.load(Ordering::Relaxed) - notified;
+        let n = random.below(6).min(there);
+        condition.notify(n as usize).unwrap();
+        notified += n;
+        assert!(woken.load(Ordering::Relaxed) <= notified);
+        drop(guard);
+        linger(&mut random);
+    }
+    waiters.into_iter().for_each(|waiter| waiter.end());
+    assert_eq!(woken.load(Ordering::Relaxed), notified);
+}
+
+/// Waits that time out, aborts and resets meet at a barrier: nobody hangs, and in each round that
+/// passes there is one of each index.
+#[test]
+fn a_barrier_that_breaks_all_the_time() {
+    const PARTIES: usize = 4;
+    let barrier = forever(Barrier::new(PARTIES));
+    let passed = forever([const { AtomicU32::new(0) }; PARTIES]);
+    turns(1000, |random| {
+        match random.below(60) {
+            0 => barrier.abort(),
+            1..6 => barrier.reset(),
+            _ => {
+                let waited = match random.below(10) {
+                    0 => barrier.wait_timeout(random.micros(50)),
+                    // Not for ever: the last would wait for parties that have gone.
+                    _ => barrier.wait_timeout(Duration::from_millis(100)),
+                };
+                match waited {
+                    Ok(index) => _ = passed[index].fetch_add(1, Ordering::Relaxed),
+                    // It would stay broken while all the others come.
+                    Err(_) if barrier.broken() => barrier.reset(),
+                    Err(_) => {}
+                }
+            }
+        }
+        0
+    });
+    let rounds = passed[0].load(Ordering::Relaxed);
+    assert!(rounds > 0);
+    assert!(passed.iter().all(|it| it.load(Ordering::Relaxed) == rounds));
 }

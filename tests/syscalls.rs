@@ -12,7 +12,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use common::{Acquire, LIMIT, asleep, forever};
-use racefree::{BoundedSemaphore, Event, Lock, RLock, Semaphore};
+use racefree::{Barrier, BoundedSemaphore, Condition, Event, Lock, Mutex, RLock, Semaphore};
 
 const CHILD: &str = "RACEFREE_TEST_WITHOUT_SYSTEM_CALLS";
 const REFUSED: i32 = 77;
@@ -22,6 +22,8 @@ fn nobody_waiting_means_no_system_call() {
     without_system_calls("nobody_waiting_means_no_system_call", survives, || {
         let (lock, rlock, event) = (Lock::new(), RLock::new(), Event::new());
         let (semaphore, bounded) = (Semaphore::new(1), BoundedSemaphore::new(1));
+        let (condition, mutex) = (Condition::new(), Mutex::new(0_u32));
+        let barrier = Barrier::new(1);
         move || {
             macro_rules! every_way {
                 ($primitive:ident) => {
@@ -41,6 +43,17 @@ fn nobody_waiting_means_no_system_call() {
                 every_way!(rlock);
                 every_way!(semaphore);
                 every_way!(bounded);
+                every_way!(condition);
+                let condition = black_box(&condition);
+                condition.acquire();
+                let notified = condition.notify(1).and_then(|()| condition.notify_all());
+                if notified.is_err() || condition.release().is_err() {
+                    exit(1);
+                }
+                *black_box(&mutex).lock() += 1;
+                if black_box(&barrier).wait() != Ok(0) {
+                    exit(1);
+                }
                 let event = black_box(&event);
                 event.set();
                 event.wait();
@@ -86,6 +99,20 @@ a_wake_is_a_system_call! {
         held(), BoundedSemaphore::acquire, BoundedSemaphore::release;
     a_set_of_an_event_that_is_waited_for_makes_one:
         Event::new(), Event::wait, Event::set;
+    a_notification_of_a_condition_that_is_waited_for_makes_one:
+        Condition::new(), wait_under_the_lock, notify_under_the_lock;
+    the_last_at_a_barrier_makes_one:
+        Barrier::new(2), Barrier::wait, Barrier::wait;
+}
+
+fn wait_under_the_lock(condition: &Condition) {
+    let _guard = condition.guard();
+    let _ = condition.wait();
+}
+
+fn notify_under_the_lock(condition: &Condition) {
+    let _guard = condition.guard();
+    let _ = condition.notify(1);
 }
 
 fn held<P: Acquire>() -> P {

@@ -3,7 +3,13 @@
 use std::error::Error;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use racefree::{BoundedSemaphore, Event, Guard, Lock, RLock, ReleaseError, Semaphore};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use racefree::{
+    Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event, Guard, Lock, MappedMutexGuard,
+    Mutex, MutexGuard, NotOwnerError, RLock, ReleaseError, Semaphore,
+};
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert, const_assert_eq};
 
 assert_impl_all!(Lock: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
@@ -11,6 +17,25 @@ assert_impl_all!(RLock: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
 assert_impl_all!(Semaphore: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
 assert_impl_all!(BoundedSemaphore: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
 assert_impl_all!(Event: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
+
+assert_impl_all!(Condition: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
+assert_impl_all!(Condition<Lock>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
+assert_impl_all!(Condition<&'static Lock>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Condition<Arc<RLock>>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
+assert_impl_all!(Barrier: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Mutex<u32>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default, From<u32>);
+
+// A mutex makes what can be sent shareable, and nothing else.
+assert_impl_all!(Mutex<Cell<u32>>: Send, Sync);
+assert_not_impl_any!(Mutex<*const u32>: Send, Sync);
+assert_impl_all!(MutexGuard<'static, u32>: Send, Sync);
+assert_impl_all!(MutexGuard<'static, Cell<u32>>: Send);
+assert_not_impl_any!(MutexGuard<'static, Cell<u32>>: Sync);
+assert_not_impl_any!(MutexGuard<'static, *const u32>: Send, Sync, Clone);
+assert_impl_all!(MappedMutexGuard<'static, u32>: Send, Sync);
+assert_impl_all!(MappedMutexGuard<'static, Cell<u32>>: Send);
+assert_not_impl_any!(MappedMutexGuard<'static, Cell<u32>>: Sync);
+assert_not_impl_any!(MappedMutexGuard<'static, *const u32>: Send, Sync, Clone);
 
 assert_impl_all!(Guard<'static, Lock>: Send, Sync);
 assert_impl_all!(Guard<'static, Semaphore>: Send, Sync);
@@ -22,6 +47,8 @@ assert_not_impl_any!(Guard<'static, RLock>: Send);
 assert_not_impl_any!(Guard<'static, Lock>: Clone);
 
 assert_impl_all!(ReleaseError: Error, Copy, Eq, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(NotOwnerError: Error, Copy, Eq, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(BrokenBarrierError: Error, Copy, Eq, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
 // What is promised.
 const_assert!(size_of::<Lock>() <= 4);
@@ -29,12 +56,21 @@ const_assert!(size_of::<Event>() <= 4);
 const_assert!(size_of::<Semaphore>() <= 16);
 const_assert!(size_of::<BoundedSemaphore>() <= 16);
 const_assert!(size_of::<RLock>() <= 24);
+const_assert!(size_of::<Mutex<()>>() <= 8);
+const_assert!(size_of::<Condition>() - size_of::<RLock>() <= 16);
+const_assert!(size_of::<Condition<&Lock>>() - size_of::<&Lock>() <= 16);
+const_assert!(size_of::<Barrier>() <= 64);
 
 // What it is today, so that nobody grows one without noticing.
 const_assert_eq!(size_of::<Lock>(), 4);
 const_assert_eq!(size_of::<Event>(), 4);
 const_assert_eq!(size_of::<Semaphore>(), 4);
 const_assert_eq!(size_of::<BoundedSemaphore>(), 8);
+const_assert_eq!(size_of::<Mutex<()>>(), 4);
+const_assert_eq!(
+    size_of::<MutexGuard<'static, [u8; 9]>>(),
+    size_of::<usize>()
+);
 
 // A guard is a reference and nothing more.
 const_assert_eq!(size_of::<Guard<'static, RLock>>(), size_of::<usize>());

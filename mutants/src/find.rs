@@ -40,7 +40,7 @@ pub(crate) const EXCLUDED: &[(&str, &str)] = &[
 pub(crate) enum Kind {
     /// An ordering is weakened, or a fence removed.
     Ordering,
-    /// A wake is removed, or one is woken instead of many.
+    /// A wake is removed, the crate's own ones too, or one is woken instead of many.
     Wake,
     /// A read-modify-write becomes a load and a store.
     Atomicity,
@@ -253,6 +253,15 @@ impl Finder<'_> {
         let old = context.render(self.source, None);
         let new = context.render(self.source, Some((&range, text)));
         self.push(kind, range.start, (range, text.to_owned()), (old, new));
+    }
+
+    /// One is woken instead of the number that `count` says.
+    fn wakes_one(&mut self, count: Option<&Expr>, context: &Shown) {
+        if let Some(count) = count {
+            if self.text(count) != "1" {
+                self.replace(Kind::Wake, context, bytes(count), "1");
+            }
+        }
     }
 
     /// Replaces the whole of `node`.
@@ -709,11 +718,9 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         self.orderings(&name, call.args.iter(), &context);
         if is_futex_call(call, "wake") {
             self.replace_all(Kind::Wake, call, "()");
-            if let Some(count) = call.args.iter().nth(1) {
-                if self.text(count) != "1" {
-                    self.replace(Kind::Wake, &context, bytes(count), "1");
-                }
-            }
+            self.wakes_one(call.args.iter().nth(1), &context);
+        } else if name.starts_with("wake") {
+            self.replace_all(Kind::Wake, call, "()");
         }
         if name == "fence" && call.args.first().is_some_and(is_order) {
             self.replace_all(Kind::Ordering, call, "()");
@@ -739,6 +746,11 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             if name == "store" {
                 self.replace_all(Kind::State, call, "()");
             }
+        }
+        // The crate's own, which end in a wake of the futex.
+        if name == "wake" {
+            self.replace_all(Kind::Wake, call, "()");
+            self.wakes_one(call.args.first(), &context);
         }
         self.split(call);
         self.step(call);

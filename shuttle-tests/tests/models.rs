@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use racefree_shuttle::model::sync::atomic::{AtomicUsize, Ordering};
 use racefree_shuttle::model::{self, Builder, RaceCell, Report, WakeOrder, thread};
-use racefree_shuttle::{BoundedSemaphore, Event, Lock, RLock, ReleaseError, Semaphore};
+use racefree_shuttle::{
+    Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, ReleaseError, Semaphore,
+};
 
 /// As far away as if it were never: in a model a timed wait may still end by it.
 const LONG: Duration = Duration::from_secs(1000);
@@ -405,6 +407,103 @@ fn event_12_waiters() {
         join(patient);
         join(timed);
         assert!(event.wait_timeout(LONG));
+    });
+}
+
+/// A buffer with room for two, between producers and consumers.
+struct Buffer {
+    not_full: Condition<Arc<Lock>>,
+    not_empty: Condition<Arc<Lock>>,
+    items: RaceCell<Vec<usize>>,
+}
+
+impl Buffer {
+    fn put(&self, item: usize) {
+        let _guard = self.not_full.guard();
+        let has_room = || self.items.with(|items| items.len() < 2);
+        self.not_full.wait_for(has_room).unwrap();
+        self.items.with_mut(|items| items.push(item));
+        self.not_empty.notify(1).unwrap();
+    }
+
+    fn take(&self) -> usize {
+        let _guard = self.not_empty.guard();
+        let has_any = || self.items.with(|items| !items.is_empty());
+        self.not_empty.wait_for(has_any).unwrap();
+        let item = self.items.with_mut(|items| items.remove(0));
+        self.not_full.notify(1).unwrap();
+        item
+    }
+}
+
+#[test]
+fn bounded_buffer_6_producers_and_6_consumers() {
+    explore_with(&many_steps(), 100, || {
+        let lock = Arc::new(Lock::new());
+        let buffer = Arc::new(Buffer {
+            not_full: Condition::with_lock(Arc::clone(&lock)),
+            not_empty: Condition::with_lock(lock),
+            items: RaceCell::new(Vec::new()),
+        });
+        let producers = crowd(6, &buffer, |buffer| (1..=3).for_each(|it| buffer.put(it)));
+        let consumers = crowd(6, &buffer, |buffer| {
+            (0..3).map(|_| buffer.take()).sum::<usize>()
+        });
+        join(producers);
+        assert_eq!(join(consumers).iter().sum::<usize>(), 36);
+    });
+}
+
+/// All of those that sleep are woken by one notification, in chains.
+#[test]
+fn notify_all_to_12_sleepers() {
+    explore(200, || {
+        let condition = Arc::new(Condition::new());
+        let waiters = crowd(12, &condition, |condition| {
+            let _guard = condition.guard();
+            condition.wait().unwrap();
+        });
+        until_asleep(12);
+        let guard = condition.guard();
+        condition.notify(5).unwrap();
+        condition.notify_all().unwrap();
+        drop(guard);
+        join(waiters);
+    });
+}
+
+/// More threads than parties: all that come pass, in whole rounds.
+#[test]
+fn barrier_of_3_for_9_threads() {
+    explore(200, || {
+        let shared = Arc::new((Barrier::new(3), AtomicUsize::new(0)));
+        let threads = crowd(9, &shared, |(barrier, came)| {
+            let mut passed = [0; 3];
+            while came.fetch_add(1, Ordering::Relaxed) < 18 {
+                passed[barrier.wait().unwrap()] += 1;
+            }
+            passed
+        });
+        let passed = join(threads);
+        for index in 0..3 {
+            assert_eq!(passed.iter().map(|it| it[index]).sum::<usize>(), 6);
+        }
+    });
+}
+
+/// The starting gate: nobody goes before the last has come.
+#[test]
+fn starting_gate_8_runners() {
+    explore(200, || {
+        let gate = Arc::new((Barrier::new(8), AtomicUsize::new(0)));
+        let runners = crowd(8, &gate, |(gate, came)| {
+            for race in 1..=2 {
+                came.fetch_add(1, Ordering::Relaxed);
+                gate.wait().unwrap();
+                assert!(came.load(Ordering::Relaxed) >= 8 * race);
+            }
+        });
+        join(runners);
     });
 }
 

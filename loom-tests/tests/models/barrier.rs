@@ -3,11 +3,12 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use racefree_loom::model::{self, Builder, RaceCell};
+use racefree_loom::model::{Builder, RaceCell};
 use racefree_loom::{Barrier, BrokenBarrierError};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with, spawn,
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with, explore_with,
+    spawn,
 };
 
 /// A barrier of two, and what each of them writes before each round.
@@ -60,12 +61,12 @@ fn one_round() {
 
 #[test]
 fn two_rounds() {
-    crate::explore_with(&bound(4, None), rounds(2));
+    explore_with(&bound(4, None), rounds(2));
 }
 
 #[test]
 fn one_round_despite_spurious_wakeups() {
-    crate::explore_with(&Builder::new().spurious_wakeups(1), rounds(1));
+    explore_with(&Builder::new().spurious_wakeups(1), rounds(1));
 }
 
 /// Nobody slips into a round that is complete: of three, two go together and one is left.
@@ -116,22 +117,43 @@ fn default_timeout_against_the_last() {
     });
 }
 
-/// All who wait and all who come are told, and who sleeps is woken.
+/// All who wait are told, and who sleeps is woken: by a reset, and then the others by an abort.
 #[test]
 fn abort_against_wait() {
     explore_both_with(&bound(3, None), || {
         let barrier = Arc::new(Barrier::new(3));
         let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait()));
-        let both_sleep = barrier.n_waiting() == 2 && model::sleepers() == 2;
+        let both_wait = barrier.n_waiting() == 2;
+        if both_wait {
+            barrier.reset();
+        }
         barrier.abort();
+        let told = if both_wait {
+            BrokenBarrierError::Reset
+        } else {
+            BrokenBarrierError::Aborted
+        };
         for other in others {
-            assert_eq!(other.join().unwrap(), Err(BrokenBarrierError::Aborted));
+            assert_eq!(other.join().unwrap(), Err(told));
         }
         assert!(barrier.broken());
         assert_no_futex_call(|| {
             assert_eq!(barrier.wait(), Err(BrokenBarrierError::Aborted));
         });
-        both_sleep
+        both_wait
+    });
+}
+
+/// The last wakes both of the others.
+#[test]
+fn three_parties() {
+    explore_with(&bound(3, None), || {
+        let barrier = Arc::new(Barrier::new(3));
+        let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait().unwrap()));
+        let mut indices = vec![barrier.wait().unwrap()];
+        indices.extend(others.map(|other| other.join().unwrap()));
+        indices.sort();
+        assert_eq!(indices, [0, 1, 2]);
     });
 }
 

@@ -9,6 +9,7 @@ mod barrier;
 mod condition;
 mod event;
 mod lock;
+mod mutex;
 mod programs;
 mod rlock;
 mod semaphore;

@@ -107,7 +107,15 @@ fn wakes_are_removed_and_made_a_wake_of_one() {
             ),
         ],
     );
-    assert_found(Kind::Wake, "waker.wake(); wake(word);", &[]);
+    assert_found(
+        Kind::Wake,
+        "waker.wake(n); wake_first(word); waker.waker(); woken.pass_on();",
+        &[
+            ("waker.wake(n)", "()"),
+            ("waker.wake(n)", "waker.wake(1)"),
+            ("wake_first(word)", "()"),
+        ],
+    );
 }
 
 #[test]

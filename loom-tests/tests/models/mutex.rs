@@ -1,0 +1,88 @@
+//! Models of `Mutex`. Its data is a cell of loom's, so each access of it is watched.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use racefree_loom::{Mutex, MutexGuard};
+
+use crate::{
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with, spawn,
+};
+
+fn add(mutex: &Mutex<usize>, rounds: usize) {
+    for _ in 0..rounds {
+        *mutex.lock() += 1;
+    }
+}
+
+#[test]
+fn exclusion() {
+    explore(|| {
+        let mutex = Arc::new(Mutex::new(0));
+        let other = spawn(&mutex, |mutex| add(mutex, 2));
+        add(&mutex, 2);
+        other.join().unwrap();
+        assert_no_futex_call(|| add(&mutex, 1));
+        assert!(!mutex.is_locked());
+        assert_eq!(Arc::into_inner(mutex).unwrap().into_inner(), 5);
+    });
+}
+
+/// A part of the data, and then all of it: the mutex is locked until the mapped guard has gone.
+#[test]
+fn exclusion_by_a_part() {
+    explore_with(&bound(5, None), || {
+        let mutex = Arc::new(Mutex::new((0, 0)));
+        let add = |mutex: &Mutex<(usize, usize)>| {
+            let mut part = MutexGuard::map(mutex.lock(), |pair| &mut pair.1);
+            *part += 1;
+            assert!(mutex.is_locked());
+            drop(part);
+            mutex.lock().0 += 1;
+        };
+        let other = spawn(&mutex, move |mutex| add(mutex));
+        add(&mutex);
+        other.join().unwrap();
+        assert_eq!(*mutex.lock(), (2, 2));
+    });
+}
+
+#[test]
+fn try_lock_against_unlock() {
+    explore_both(|| {
+        let mutex = Arc::new(Mutex::new(0));
+        let guard = mutex.lock();
+        let other = spawn(&mutex, |mutex| mutex.try_lock().map(|data| *data));
+        let mut guard = guard;
+        *guard = 1;
+        drop(guard);
+        let seen = other.join().unwrap();
+        assert!(matches!(seen, None | Some(1)));
+        assert!(!mutex.is_locked());
+        seen.is_some()
+    });
+}
+
+fn timed_against_unlock(lock: fn(&Mutex<usize>) -> Option<MutexGuard<'_, usize>>) {
+    explore_timed(move || {
+        let mutex = Arc::new(Mutex::new(0));
+        let mut guard = mutex.lock();
+        let other = spawn(&mutex, move |mutex| lock(mutex).map(|data| *data));
+        *guard = 1;
+        drop(guard);
+        let seen = other.join().unwrap();
+        assert!(matches!(seen, None | Some(1)));
+        assert!(mutex.try_lock_for(Duration::ZERO).is_some());
+        seen.is_some()
+    });
+}
+
+#[test]
+fn timeout_against_unlock() {
+    timed_against_unlock(|mutex| mutex.try_lock_for(TIMEOUT));
+}
+
+#[test]
+fn deadline_against_unlock() {
+    timed_against_unlock(|mutex| mutex.try_lock_until(Instant::now() + TIMEOUT));
+}
