@@ -233,7 +233,7 @@ impl Event {
         if deadline == Deadline::Now {
             return false;
         }
-        if spin::poll(deadline, || was_set_since(self.load())) {
+        if spin::yield_until(deadline, || was_set_since(self.load())) {
             return true;
         }
         // Acquire: as in `load`.
