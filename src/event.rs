@@ -233,7 +233,9 @@ impl Event {
         if deadline == Deadline::Now {
             return false;
         }
-        if spin::yield_until(deadline, || was_set_since(self.load())) {
+        // Where others sleep already, this is no quick exchange between two.
+        let alone = entry & WAITERS == 0;
+        if alone && spin::yield_until(deadline, || was_set_since(self.load())) {
             return true;
         }
         // Acquire: as in `load`.

@@ -349,13 +349,15 @@ fn rendezvous<B: Sync>(trips: u64, barrier: &B, wait: impl Fn(&B) + Sync) -> Dur
 
 fn wake<S: Signal, const WAITERS: usize>(repetitions: u64) -> Duration {
     let signal = S::new();
-    let next = Barrier::new(WAITERS + 1);
-    let (came, went) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (round, came, went) = [(); 3].map(|()| AtomicUsize::new(0)).into();
     let last = Mutex::new(None);
     let waker = thread::current();
     let waiter = || {
-        for _ in 0..repetitions {
-            next.wait();
+        for repetition in 1..=repetitions as usize {
+            // Each sleeps by itself: who is done is not in the way of those who are yet to go on.
+            while round.load(Ordering::Acquire) < repetition {
+                thread::park();
+            }
             came.fetch_add(1, Ordering::Relaxed);
             signal.wait();
             if (went.fetch_add(1, Ordering::Relaxed) + 1) % WAITERS == 0 {
@@ -365,14 +367,17 @@ fn wake<S: Signal, const WAITERS: usize>(repetitions: u64) -> Duration {
         }
     };
     thread::scope(|scope| {
-        for _ in 0..WAITERS {
+        let waiters = [(); WAITERS].map(|()| {
             let builder = thread::Builder::new().stack_size(64 * 1024);
-            builder.spawn_scoped(scope, waiter).expect("a thread");
-        }
+            builder.spawn_scoped(scope, waiter).expect("a thread")
+        });
         let mut total = Duration::ZERO;
         for repetition in 1..=repetitions as usize {
             signal.clear();
-            next.wait();
+            round.store(repetition, Ordering::Release);
+            for waiter in &waiters {
+                waiter.thread().unpark();
+            }
             while came.load(Ordering::Relaxed) < repetition * WAITERS {
                 thread::yield_now();
             }
