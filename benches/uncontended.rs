@@ -1,49 +1,28 @@
-//! What each primitive costs when nobody else wants it, beside its peers.
+//! What each primitive costs when nobody else wants it, and what a round trip between two threads
+//! costs, beside its peers and the floor of the machine.
+//!
+//! One after the other: `cargo bench --bench contention -- --cases uncontended,round-trips` runs
+//! the same in turns, which is where ratios should be taken from.
+
+#[path = "contention/os.rs"]
+#[allow(dead_code)]
+mod os;
+#[path = "contention/timed.rs"]
+#[allow(dead_code)]
+mod timed;
+#[path = "contention/variants.rs"]
+#[allow(dead_code)]
+mod variants;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use racefree::{BoundedSemaphore, Event, Lock, RLock, Semaphore};
 
-/// Each function takes and gives back once.
 fn uncontended(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("uncontended");
-
-    let lock = Lock::new();
-    group.bench_function("Lock", |bencher| bencher.iter(|| lock.guard()));
-    let peer = std::sync::Mutex::new(());
-    group.bench_function("Lock/std", |bencher| {
-        bencher.iter(|| peer.lock().is_ok());
-    });
-    let peer = parking_lot::Mutex::new(());
-    group.bench_function("Lock/parking_lot", |bencher| {
-        bencher.iter(|| drop(peer.lock()));
-    });
-
-    let lock = RLock::new();
-    group.bench_function("RLock", |bencher| bencher.iter(|| lock.guard()));
-    let peer = parking_lot::ReentrantMutex::new(());
-    group.bench_function("RLock/parking_lot", |bencher| {
-        bencher.iter(|| drop(peer.lock()));
-    });
-
-    let semaphore = Semaphore::new(2);
-    group.bench_function("Semaphore", |bencher| bencher.iter(|| semaphore.guard()));
-    let semaphore = BoundedSemaphore::new(2);
-    group.bench_function("BoundedSemaphore", |bencher| {
-        bencher.iter(|| semaphore.guard());
-    });
-
-    let event = Event::new();
-    group.bench_function("Event set and clear", |bencher| {
-        bencher.iter(|| {
-            event.set();
-            event.clear();
+    let cases = timed::UNCONTENDED.iter().chain(timed::ROUND_TRIPS);
+    for variant in cases.filter(|variant| variant.possible()) {
+        criterion.bench_function(&format!("{}/{}", variant.case, variant.name), |bencher| {
+            bencher.iter_custom(variant.run);
         });
-    });
-    event.set();
-    group.bench_function("Event wait when set", |bencher| {
-        bencher.iter(|| event.wait());
-    });
-    group.finish();
+    }
 }
 
 criterion_group!(benches, uncontended);

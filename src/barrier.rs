@@ -108,7 +108,7 @@ impl Barrier {
         ///
         /// # Panics
         ///
-        /// If there are no parties: "parties must be > 0". (CPython: so since 3.12, as a
+        /// If there are no parties: "parties must be > 0". (CPython: so since 3.13, as a
         /// `ValueError`.)
         ///
         /// # Examples

@@ -33,7 +33,9 @@
 //! 4. Who sees the set, in the flag or in the epoch, sees what was written before it: the word is
 //!    changed by read-modify-writes alone, so a later one continues the release sequence of the
 //!    set. (models `event::pulse_cleared_by_another`, `event::one_waiter`)
-//! 5. Who sees the clear sees what was written before it. (model `event::clear_publishes`)
+//! 5. Who sees the clear sees what was written before it; and who clears, what was written before
+//!    the sets that are undone by that. (models `event::clear_publishes`,
+//!    `event::clear_sees_what_was_set`)
 //! 6. A waiter that times out leaves at most a `WAITERS` that is not so: one wake for nothing.
 //!    (models `event::timeout_against_set`, `event::timeout_beside_a_waiter`)
 //!
@@ -65,8 +67,8 @@ const fn epoch(state: u32) -> u32 {
 /// it is cleared at once.
 ///
 /// It is 4 bytes, needs no allocation, and can be a `static`. What happens before a `set` happens
-/// before the return of each wait, and each [`is_set`](Self::is_set), that saw it; and what happens
-/// before a `clear` of a set event, before each `is_set` that saw that.
+/// before the return of each wait, each [`is_set`](Self::is_set) and each `clear` that saw it; and
+/// what happens before a `clear` of a set event, before each `is_set` that saw that.
 ///
 /// # Examples
 ///
@@ -153,11 +155,12 @@ impl Event {
     /// ```
     #[inline]
     pub fn clear(&self) {
-        // Release: as in `set` (invariant 5). Not a store, which would end the release sequence of
-        // a set that waiters have yet to see (invariant 4). Nothing to do if it is not set.
+        // Acquire: a set that came since the wait is undone, but not overlooked (invariant 5).
+        // Release: as in `set`. Not a store, which would end the release sequence of a set that
+        // waiters have yet to see (invariant 4). Nothing to do if it is not set.
         let _ = self
             .state
-            .fetch_update(Ordering::Release, Ordering::Relaxed, |state| {
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |state| {
                 (state & SET != 0).then(|| epoch(state).wrapping_add(EPOCH))
             });
     }
@@ -230,7 +233,9 @@ impl Event {
         if deadline == Deadline::Now {
             return false;
         }
-        if spin::poll(deadline, || was_set_since(self.load())) {
+        // Where others sleep already, this is no quick exchange between two.
+        let alone = entry & WAITERS == 0;
+        if alone && spin::yield_until(deadline, || was_set_since(self.load())) {
             return true;
         }
         // Acquire: as in `load`.

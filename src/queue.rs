@@ -323,7 +323,7 @@ impl Waiter {
             return None;
         }
         if spin {
-            spin::poll(deadline, || self.state.load(Ordering::Relaxed) != WAITING);
+            spin::yield_until(deadline, || self.state.load(Ordering::Relaxed) != WAITING);
         }
         // Acquire, here and below: pairs with the Release of the wake (invariant 3).
         let state =

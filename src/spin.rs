@@ -17,6 +17,38 @@ const LONGEST_ROW_OF_YIELDS: u32 = 16;
 /// But for no longer than about this: on a busy machine a single yield may take as long.
 const YIELDING: Duration = Duration::from_millis(1);
 
+/// How often a thread that waits for another one to do something yields to it.
+const YIELDS: u32 = 80;
+
+/// Polls `ready` for a while, as [`poll`] does, for something that another thread has yet to come
+/// to, rather than to be done with: so it gets the processor at once, in case that there is but one
+/// for both.
+pub(crate) fn yield_until(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool {
+    if MODELLED {
+        return false;
+    }
+    let end = end(deadline);
+    for _ in 0..YIELDS {
+        thread::yield_now();
+        if ready() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+    }
+    false
+}
+
+/// When to yield no more.
+fn end(deadline: Deadline) -> Instant {
+    let end = Instant::now() + YIELDING;
+    match deadline {
+        Deadline::At(instant) => end.min(instant),
+        Deadline::Now | Deadline::Never => end,
+    }
+}
+
 /// Polls `ready` for a while, and says whether it came true: if not, sleep.
 ///
 /// Asks no more once `deadline` has passed; it is for the sleep to say so.
@@ -32,10 +64,7 @@ pub(crate) fn poll(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool 
             return true;
         }
     }
-    let mut end = Instant::now() + YIELDING;
-    if let Deadline::At(instant) = deadline {
-        end = end.min(instant);
-    }
+    let end = end(deadline);
     let mut row = 1;
     while row <= LONGEST_ROW_OF_YIELDS && Instant::now() < end {
         for _ in 0..row {

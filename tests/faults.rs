@@ -615,3 +615,304 @@ mod interrupted {
         }
     }
 }
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod processes {
+    use super::*;
+    use std::env;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, Command, ExitStatus, Stdio};
+
+    use wait_timeout::ChildExt;
+
+    use common::Random;
+
+    /// Set in a child process that runs a single test, in which it has another part.
+    const CHILD: &str = "RACEFREE_TEST_CHILD";
+
+    fn is_child() -> bool {
+        env::var_os(CHILD).is_some()
+    }
+
+    /// This very test in a child process.
+    fn child(test: &str) -> Child {
+        Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(CHILD, "yes")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    fn end(mut child: Child) -> ExitStatus {
+        let ended = child.wait_timeout(LIMIT).unwrap();
+        ended.unwrap_or_else(|| {
+            child.kill().unwrap();
+            panic!("the child hangs");
+        })
+    }
+
+    /// One thread hands over to the next, by each primitive, until it has gone round often enough;
+    /// and some wait for a time that is up while the process is stopped.
+    fn hand_over() {
+        const THREADS: u32 = 3;
+        const ROUNDS: u32 = 400;
+        let batons = forever([const { Semaphore::new(0) }; THREADS as usize]);
+        let lock = forever(Lock::new());
+        let event = forever(Event::new());
+        let condition = forever(Condition::new());
+        let barrier = forever(Barrier::new(THREADS as usize));
+        let count = forever(Mutex::new(0));
+        let threads = [0, 1, 2].map(|number| {
+            spawn(move || {
+                for round in 0..ROUNDS {
+                    batons[number as usize].acquire();
+                    {
+                        let _guard = lock.guard();
+                        *count.lock() += 1;
+                        thread::sleep(Duration::from_micros(100));
+                    }
+                    batons[(number as usize + 1) % batons.len()]
+                        .release()
+                        .unwrap();
+                    {
+                        let _guard = condition.guard();
+                        condition.notify_all().unwrap();
+                        let goal = (round + 1) * THREADS;
+                        condition.wait_for(|| *count.lock() >= goal).unwrap();
+                        condition.notify_all().unwrap();
+                    }
+                    let start = Instant::now();
+                    let timeout = Duration::from_micros(500);
+                    assert!(!event.wait_timeout(timeout));
+                    assert!(start.elapsed() >= timeout);
+                    barrier.wait().unwrap();
+                }
+            })
+        });
+        batons[0].release().unwrap();
+        threads.into_iter().for_each(common::Running::end);
+        assert_eq!(*count.lock(), THREADS * ROUNDS);
+        assert_eq!(batons.each_ref().map(Semaphore::value), [1, 0, 0]);
+    }
+
+    #[test]
+    fn a_process_that_is_stopped_and_continued_goes_on() {
+        if is_child() {
+            return hand_over();
+        }
+        let mut child = child("processes::a_process_that_is_stopped_and_continued_goes_on");
+        let id = child.id() as libc::pid_t;
+        let mut random = Random::new(1);
+        let mut stops = 0;
+        while child.try_wait().unwrap().is_none() {
+            thread::sleep(random.micros(5000));
+            // SAFETY: the child has not been waited for, so the number is its own.
+            unsafe { libc::kill(id, libc::SIGSTOP) };
+            thread::sleep(random.micros(5000));
+            // SAFETY: as above.
+            unsafe { libc::kill(id, libc::SIGCONT) };
+            stops += 1;
+            assert!(stops < 60_000, "the child hangs");
+        }
+        let status = end(child);
+        assert!(status.success(), "{status}");
+        assert!(stops > 10, "{stops} stops only");
+    }
+
+    /// What the README tells of a fork, with the futex that is the system's: what this thread holds
+    /// is the child's to release, what others hold stays held there, and neither process wakes or
+    /// changes the other.
+    #[test]
+    #[cfg(not(racefree_parking))]
+    fn a_child_that_is_forked_has_locks_of_its_own() {
+        let (own, own_r, others) = (
+            forever(Lock::new()),
+            forever(RLock::new()),
+            forever(Lock::new()),
+        );
+        let (semaphore, event) = (forever(Semaphore::new(1)), forever(Event::new()));
+        own.acquire();
+        own_r.acquire();
+        own_r.acquire();
+        let waiters = [
+            asleep(|| own.acquire()),
+            asleep(|| own_r.acquire()),
+            asleep(|| event.wait()),
+        ];
+        let check = || {
+            let short = Duration::from_millis(10);
+            // Held by a thread that is not here.
+            let checks = [
+                !others.try_acquire() && !others.acquire_timeout(short),
+                // Held by this thread, and waited for by threads that are not here.
+                own.release().is_ok() && own.acquire_timeout(short) && own.release().is_ok(),
+                own_r.recursion_count() == 2
+                    && own_r.release().is_ok()
+                    && own_r.release().is_ok()
+                    && !own_r.locked(),
+                semaphore.acquire_timeout(short) && !semaphore.acquire_timeout(short),
+                !event.wait_timeout(short),
+                {
+                    event.set();
+                    event.wait_timeout(short)
+                },
+                // A new one is as any other.
+                {
+                    let new = Lock::new();
+                    new.acquire_timeout(short) && !new.acquire_timeout(short)
+                },
+            ];
+            checks
+                .iter()
+                .position(|ok| !ok)
+                .map_or(0, |failed| failed + 1)
+        };
+        let mut status = 0;
+        common::while_held(others, || {
+            // SAFETY: the child does nothing but what is safe in a signal handler: it uses atomics,
+            // sleeps by the futex, reads the clock, and ends at once.
+            match unsafe { libc::fork() } {
+                0 => {
+                    let failed = check();
+                    // SAFETY: it has no preconditions.
+                    unsafe { libc::_exit(failed as libc::c_int) }
+                }
+                child => {
+                    assert!(child > 0);
+                    // SAFETY: the status is there to be written.
+                    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+                }
+            }
+        });
+        let status = ExitStatus::from_raw(status);
+        assert_eq!(
+            status.code(),
+            Some(0),
+            "the number of the check that failed: {status}"
+        );
+        // Nothing that the child did was done here.
+        assert!(own.locked() && own_r.is_owned() && !event.is_set());
+        assert_eq!((own_r.recursion_count(), semaphore.value()), (2, 1));
+        own.release().unwrap();
+        own_r.release().unwrap();
+        own_r.release().unwrap();
+        event.set();
+        waiters.into_iter().for_each(common::Running::end);
+    }
+
+    /// A clock that is set, as the one that tells the time of day may be at any moment, moves no
+    /// deadline: no wait asks for that clock. The kernel shows it, and kills who does.
+    #[cfg(all(target_os = "linux", not(racefree_parking)))]
+    mod clocks {
+        use super::*;
+
+        use std::io::{self, Write};
+        use std::ptr;
+
+        const REFUSED: i32 = 77;
+
+        #[test]
+        fn no_deadline_is_on_a_clock_that_can_be_set() {
+            fn all() {
+                fn wait<C: Closed>() {
+                    assert!(!C::closed(1).wait_timeout(Duration::from_millis(3)));
+                }
+                // An `RLock` would let its owner in.
+                wait::<Lock>();
+                wait::<Semaphore>();
+                wait::<BoundedSemaphore>();
+                wait::<LockedMutex>();
+                wait::<Event>();
+                wait::<Condition<Lock>>();
+                wait::<Condition<RLock>>();
+                wait::<Barrier>();
+            }
+            if let Some(status) = run("no_deadline_is_on_a_clock_that_can_be_set", all) {
+                assert!(status.success(), "{status}");
+            }
+        }
+
+        /// Without this, the test above would prove nothing.
+        #[test]
+        fn a_deadline_on_a_clock_that_can_be_set_is_noticed() {
+            fn ask() {
+                let (word, operation) =
+                    (0_u32, libc::FUTEX_WAIT_BITSET | libc::FUTEX_CLOCK_REALTIME);
+                // SAFETY: the word does not hold 1: the kernel says so at once, and reads no time.
+                unsafe {
+                    let word = &raw const word;
+                    let none = ptr::null::<libc::timespec>();
+                    libc::syscall(libc::SYS_futex, word, operation, 1, none, word, u32::MAX);
+                }
+            }
+            if let Some(status) = run("a_deadline_on_a_clock_that_can_be_set_is_noticed", ask) {
+                assert_eq!(status.signal(), Some(libc::SIGSYS), "{status}");
+            }
+        }
+
+        /// How a child process ends that runs `body` where that clock is forbidden; nothing where
+        /// it cannot be forbidden.
+        fn run(test: &str, body: fn()) -> Option<ExitStatus> {
+            if is_child() {
+                // SAFETY: it has no preconditions.
+                let exit = |code| unsafe { libc::_exit(code) };
+                if !forbid_the_clock() {
+                    exit(REFUSED);
+                }
+                body();
+                exit(0);
+            }
+            let status = end(child(&format!("processes::clocks::{test}")));
+            if status.code() == Some(REFUSED) {
+                // Not by `eprintln`, whose output is shown for tests that fail.
+                let _ = writeln!(
+                    io::stderr(),
+                    "\nNOT TESTED, seccomp is refused here: {test}\n"
+                );
+                return None;
+            }
+            Some(status)
+        }
+
+        fn forbid_the_clock() -> bool {
+            const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+            const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+            const JUMP_IF_ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+            const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+            const fn step(code: u16, k: u32, jf: u8) -> libc::sock_filter {
+                libc::sock_filter { code, jt: 0, jf, k }
+            }
+            // The second argument, where it has 32 bits: the lower half.
+            const OPERATION: u32 = if cfg!(target_endian = "little") {
+                24
+            } else {
+                28
+            };
+            let mut filter = [
+                // The number of the system call is the first field of `seccomp_data`.
+                step(LOAD, 0, 0),
+                step(JUMP_IF_EQUAL, libc::SYS_futex as u32, 3),
+                step(LOAD, OPERATION, 0),
+                step(JUMP_IF_ANY_BIT, libc::FUTEX_CLOCK_REALTIME as u32, 1),
+                step(RETURN, libc::SECCOMP_RET_KILL_PROCESS, 0),
+                step(RETURN, libc::SECCOMP_RET_ALLOW, 0),
+            ];
+            let program = libc::sock_fprog {
+                len: filter.len() as u16,
+                filter: filter.as_mut_ptr(),
+            };
+            // SAFETY: none of the options writes to memory; the last reads the program, which is
+            // there for as long as the call. The second keeps a killed process from leaving a core.
+            unsafe {
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                    && libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
+                    && libc::prctl(
+                        libc::PR_SET_SECCOMP,
+                        libc::SECCOMP_MODE_FILTER,
+                        &raw const program,
+                    ) == 0
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Models of `Event`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use racefree_loom::Event;
@@ -262,6 +263,32 @@ fn clear_against_clear() {
         let waiter = spawn(&published, Published::wait_and_read);
         published.publish();
         waiter.join().unwrap();
+    });
+}
+
+/// Whoever clears the event sees what was written before the set that this undoes, also if another
+/// one came before that: so what comes between a wait and its clear is not overlooked.
+#[test]
+fn clear_sees_what_was_set() {
+    explore_both(move || {
+        let published = Published::new();
+        published.event.set();
+        let came = Arc::new(AtomicBool::new(false));
+        let setter = spawn(&published, {
+            let came = Arc::clone(&came);
+            move |published| {
+                published.publish();
+                came.store(true, Relaxed);
+            }
+        });
+        published.event.wait();
+        let came = came.load(Relaxed);
+        published.event.clear();
+        if came {
+            published.read();
+        }
+        setter.join().unwrap();
+        came
     });
 }
 

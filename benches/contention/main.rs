@@ -1,0 +1,232 @@
+//! A laboratory for lock contention: this crate's primitives beside their peers, on this machine.
+//!
+//! `cargo bench --bench contention -- --help` tells what it can do.
+
+mod contend;
+mod futex_calls;
+mod goals;
+mod os;
+mod plan;
+mod plot;
+mod report;
+mod results;
+mod timed;
+mod variants;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::{self, ExitCode};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, value_parser};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use plan::{Job, Plan};
+use results::Results;
+
+/// Measures locks, semaphores and events, alone and under contention, beside their peers.
+///
+/// All variants of a case take turns in each round, in an order that changes; the figures are the
+/// medians of the rounds. Throughput is measured without a clock in the threads, waits in runs of
+/// their own. What a thread does in a critical section and between two of them is arithmetic, whose
+/// speed is measured at first.
+#[derive(Parser)]
+#[command(name = "contention", bin_name = "cargo bench --bench contention --")]
+struct Args {
+    /// What to measure [default: all but rlocks]
+    #[arg(long, value_delimiter = ',', value_enum)]
+    cases: Vec<Case>,
+
+    /// Only the variants whose name has one of these words in it, as in `racefree,std`
+    #[arg(long, value_delimiter = ',', value_name = "WORDS")]
+    only: Vec<String>,
+
+    /// How many threads contend: one number for each setting [default: 2,8,32 for locks]
+    #[arg(long, value_delimiter = ',', value_parser = value_parser!(u32).range(1..=512))]
+    threads: Vec<u32>,
+
+    /// How many permits a semaphore has: one number for each setting
+    #[arg(long, value_delimiter = ',', value_parser = value_parser!(u32).range(1..=512))]
+    permits: Vec<u32>,
+
+    /// How long a critical section is, in nanoseconds: one number for each setting [default: 10,200
+    /// for locks, 50,5000 for semaphores, 200 for fairness]
+    #[arg(long, value_delimiter = ',', value_name = "NS", value_parser = value_parser!(u32).range(0..=1_000_000))]
+    section: Vec<u32>,
+
+    /// How long a thread pauses between two sections, as a multiple of the section, or of 10 ns if
+    /// that is longer [default: 1; none for fairness]
+    #[arg(long, value_delimiter = ',', value_name = "TIMES", value_parser = value_parser!(u32).range(0..=1000))]
+    pause: Vec<u32>,
+
+    /// How many milliseconds each run takes [default: 30, or 50 with --full]
+    #[arg(long, value_name = "MS", value_parser = value_parser!(u32).range(1..=60_000))]
+    duration: Option<u32>,
+
+    /// How often each variant gets its turn
+    #[arg(long, default_value_t = 7, value_parser = value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+
+    /// The whole matrix: 2, 4, 8, 16 and 32 threads, five sections, three pauses
+    #[arg(long)]
+    full: bool,
+
+    /// Count futex calls as well, by strace, in runs of their own
+    #[arg(long)]
+    futex_calls: bool,
+
+    /// Where results.csv and the plots go [default: contention/ in the target folder]
+    #[arg(long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+
+    /// Name all cases and variants, and measure nothing
+    #[arg(long)]
+    list: bool,
+
+    /// Run once, and print the number of acquisitions: what is run under strace.
+    #[arg(long, hide = true)]
+    count: bool,
+
+    /// cargo says so to each benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Case {
+    /// What each primitive costs that nobody else wants
+    Uncontended,
+    /// There and back between two threads, on two cores and on one
+    RoundTrips,
+    /// Waking 10, 100 and 1000 threads that wait for the same
+    Wakes,
+    /// Locks that many threads want
+    Locks,
+    /// The reentrant ones
+    Rlocks,
+    /// Semaphores: 8 threads on 3 permits, 22 on 5
+    Semaphores,
+    /// Locks that 8 and 32 threads want, for longer: who gets how much
+    Fairness,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let plan = Plan::new(&args);
+    if plan.jobs.is_empty() {
+        let message = "no variant of these cases has such a name: --list names all";
+        Args::command()
+            .error(ErrorKind::ValueValidation, message)
+            .exit();
+    }
+    if args.list {
+        plan.list();
+        return ExitCode::SUCCESS;
+    }
+    if args.count {
+        println!("{}", plan.count());
+        return ExitCode::SUCCESS;
+    }
+    match measure(&args, &plan) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("contention: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(args: &Args, plan: &Plan) -> Result<(), Box<dyn Error>> {
+    if cfg!(debug_assertions) {
+        eprintln!("This is not optimized, and its figures mean nothing: use `cargo bench`.");
+    }
+    let output = args.output.clone().unwrap_or_else(default_output);
+    std::fs::create_dir_all(&output)
+        .map_err(|error| format!("cannot make {}: {error}", output.display()))?;
+    println!(
+        "{} cores, {} rounds: about {}.",
+        os::cores(),
+        args.rounds,
+        report::minutes(plan.expected())
+    );
+
+    let bar = ProgressBar::new(plan.expected().as_millis() as u64).with_style(
+        ProgressStyle::with_template("{bar:40} {percent:>3} %, {eta} left  {msg}")
+            .expect("a template that is right"),
+    );
+    let mut results = Results::new(plan);
+    let watch = Watch::start();
+    for round in 0..args.rounds as usize {
+        for (job, results) in plan.jobs.iter().zip(&mut results.jobs) {
+            bar.set_message(job.name());
+            for (variant, clock) in job.turns(round) {
+                watch.begin(job, job.variants()[variant]);
+                results.add(variant, job.run(variant, clock));
+                bar.inc(job.expected_of_turn().as_millis() as u64);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    watch.end();
+
+    if args.futex_calls {
+        if let Err(why) = futex_calls::count(plan, &mut results) {
+            eprintln!("Futex calls were NOT COUNTED: {why}.");
+        }
+    }
+    report::print(plan, &results);
+    goals::print(&results, args.rounds);
+    report::write_csv(&results, &output.join("results.csv"))?;
+    plot::write(&results, &output)?;
+    println!("\nresults.csv and the plots are in {}", output.display());
+    Ok(())
+}
+
+/// Ends the program where a run does not end, and says which one it was: a lost wake-up would keep
+/// it waiting for ever, and in silence.
+struct Watch {
+    /// What runs, and by when it has to be over.
+    running: Arc<Mutex<Option<(String, Instant)>>>,
+}
+
+impl Watch {
+    fn start() -> Self {
+        let running = Arc::new(Mutex::new(None::<(String, Instant)>));
+        let watched = Arc::clone(&running);
+        // It looks now and then: to be told of each end would disturb what is measured.
+        thread::spawn(move || {
+            loop {
+                thread::sleep(Duration::from_secs(1));
+                let running = watched.lock().unwrap();
+                if let Some((what, _)) = running.as_ref().filter(|(_, end)| *end < Instant::now()) {
+                    eprintln!("contention: this does not come to an end: {what}");
+                    process::exit(1);
+                }
+            }
+        });
+        Self { running }
+    }
+
+    fn begin(&self, job: &Job, variant: &str) {
+        let limit = Duration::from_secs(60) + 10 * job.expected_of_turn();
+        let what = format!("{variant} in {}", job.name());
+        *self.running.lock().unwrap() = Some((what, Instant::now() + limit));
+    }
+
+    fn end(self) {
+        *self.running.lock().unwrap() = None;
+    }
+}
+
+/// Where this runs from is within the target folder, wherever that is.
+fn default_output() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let target = program
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").exists());
+    target
+        .map_or_else(|| PathBuf::from("target"), PathBuf::from)
+        .join("contention")
+}

@@ -1,0 +1,84 @@
+//! What the system has to be asked: which cores, and who sleeps.
+
+/// Whether threads can be bound to cores here.
+pub(crate) const PINS: bool = cfg!(target_os = "linux");
+
+/// How many cores this process may use.
+#[cfg(target_os = "linux")]
+pub(crate) fn cores() -> usize {
+    allowed().len()
+}
+
+/// Binds this thread to one of the cores that the process may use.
+#[cfg(target_os = "linux")]
+pub(crate) fn pin(core: usize) {
+    let core = allowed()[core];
+    // SAFETY: all zeroes is a set of no cores; the core is one that the kernel named, so it is
+    // within the set.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &raw const set);
+    }
+}
+
+/// The cores of the process, as they were at first.
+#[cfg(target_os = "linux")]
+fn allowed() -> &'static [usize] {
+    static ALLOWED: std::sync::OnceLock<Vec<usize>> = std::sync::OnceLock::new();
+    ALLOWED.get_or_init(|| {
+        // SAFETY: all zeroes is a set of no cores, which the kernel fills in as far as it is told
+        // that it goes.
+        let set = unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            libc::sched_getaffinity(0, size_of_val(&set), &raw mut set);
+            set
+        };
+        let cores = 0..libc::CPU_SETSIZE as usize;
+        // SAFETY: within the set.
+        cores
+            .filter(|&core| unsafe { libc::CPU_ISSET(core, &set) })
+            .collect()
+    })
+}
+
+/// Returns once all threads but this one sleep.
+#[cfg(target_os = "linux")]
+pub(crate) fn until_all_others_sleep(_threads: usize) {
+    use std::fs;
+    use std::time::Duration;
+
+    let asleep = |task: std::io::Result<fs::DirEntry>| {
+        // `1234 (name) S ...`, where the name may hold anything; and a thread may have ended.
+        let stat = task.and_then(|task| fs::read_to_string(task.path().join("stat")));
+        stat.map_or(true, |stat| {
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| rest.starts_with(" S"))
+        })
+    };
+    loop {
+        let tasks = fs::read_dir("/proc/self/task").expect("the list of threads");
+        // This one is awake.
+        if tasks.map(asleep).filter(|asleep| !asleep).take(2).count() < 2 {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn pin(_core: usize) {}
+
+/// Nobody tells: they have the time that they should need.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn until_all_others_sleep(threads: usize) {
+    use std::time::Duration;
+
+    std::thread::sleep(Duration::from_millis(20) + Duration::from_micros(50) * threads as u32);
+}

@@ -1,0 +1,129 @@
+//! What the rounds gave.
+
+use hdrhistogram::Histogram;
+
+use crate::contend::Clock;
+use crate::contend::{self, Setting, histogram};
+use crate::plan::{Plan, Sample};
+
+pub(crate) struct Results {
+    pub(crate) jobs: Vec<JobResults>,
+}
+
+pub(crate) struct JobResults {
+    pub(crate) case: &'static str,
+    pub(crate) setting: Option<Setting>,
+    pub(crate) variants: Vec<Measured>,
+}
+
+/// One variant: a number for each round.
+pub(crate) struct Measured {
+    pub(crate) name: &'static str,
+    /// For each repetition.
+    pub(crate) nanoseconds: Vec<f64>,
+    /// Acquisitions a second.
+    pub(crate) rates: Vec<f64>,
+    /// The waits of all rounds, in nanoseconds.
+    pub(crate) waits: Histogram<u64>,
+    /// The longest wait, in nanoseconds.
+    pub(crate) longest: Vec<f64>,
+    /// What the thread that had it the fewest times had, over what the one with the most had.
+    pub(crate) least_over_most: Vec<f64>,
+    /// Jain's index: 1 if all had the same, 1/n if one had all.
+    pub(crate) jain: Vec<f64>,
+    /// For each acquisition.
+    pub(crate) futex_calls: Option<f64>,
+}
+
+impl Results {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let jobs = plan.jobs.iter().map(|job| JobResults {
+            case: job.case,
+            setting: job.setting(),
+            variants: job.variants().into_iter().map(Measured::new).collect(),
+        });
+        Self {
+            jobs: jobs.collect(),
+        }
+    }
+}
+
+impl JobResults {
+    pub(crate) fn add(&mut self, variant: usize, sample: Sample) {
+        let measured = &mut self.variants[variant];
+        match sample {
+            Sample::Timed(nanoseconds) => measured.nanoseconds.push(nanoseconds),
+            Sample::Contended(sample, clock) => measured.add(&sample, clock),
+        }
+    }
+
+    pub(crate) fn of(&self, name: &str) -> Option<&Measured> {
+        self.variants.iter().find(|measured| measured.name == name)
+    }
+
+    pub(crate) fn peers(&self) -> impl Iterator<Item = &Measured> {
+        self.variants.iter().filter(|measured| measured.is_peer())
+    }
+}
+
+impl Measured {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            nanoseconds: Vec::new(),
+            rates: Vec::new(),
+            waits: histogram(),
+            longest: Vec::new(),
+            least_over_most: Vec::new(),
+            jain: Vec::new(),
+            futex_calls: None,
+        }
+    }
+
+    fn add(&mut self, sample: &contend::Sample, clock: Clock) {
+        let each = sample.acquisitions.iter().map(|&count| count as f64);
+        let sum: f64 = each.clone().sum();
+        if clock == Clock::Off {
+            self.rates.push(sum / sample.elapsed.as_secs_f64());
+            return;
+        }
+        let most = each.clone().fold(0.0, f64::max);
+        let least = each.clone().fold(f64::INFINITY, f64::min);
+        let squares: f64 = each.map(|count| count * count).sum();
+        self.least_over_most.push(least / most);
+        self.jain
+            .push(sum * sum / squares / sample.acquisitions.len() as f64);
+        self.longest.push(sample.waits.max() as f64);
+        self.waits.add(&sample.waits).expect("the same bounds");
+    }
+
+    pub(crate) fn is_peer(&self) -> bool {
+        !self.name.starts_with("racefree") && !self.name.starts_with("floor")
+    }
+
+    pub(crate) fn time(&self) -> f64 {
+        median(&self.nanoseconds)
+    }
+
+    pub(crate) fn rate(&self) -> f64 {
+        median(&self.rates)
+    }
+}
+
+/// Not a number, if there are none.
+pub(crate) fn median(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => sorted[middle],
+        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
+    }
+}
+
+/// None, if there are no numbers.
+pub(crate) fn geometric_mean(numbers: &[f64]) -> Option<f64> {
+    let logarithms: f64 = numbers.iter().map(|number| number.ln()).sum();
+    (!numbers.is_empty()).then(|| (logarithms / numbers.len() as f64).exp())
+}
