@@ -304,8 +304,9 @@ fn a_predicate_is_asked_under_the_lock<L: AnyLock>() {
         })
     });
     for _ in 0..2 {
-        let before = asked.load(Relaxed);
         let guard = condition.guard();
+        // Under the lock: so it has been asked, and waits.
+        let before = asked.load(Relaxed);
         condition.notify_all().unwrap();
         drop(guard);
         until(|| asked.load(Relaxed) == before + 1);

@@ -5,9 +5,9 @@
 
 use std::any::Any;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fmt, mem, panic};
@@ -19,7 +19,12 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 /// A primitive that threads may still use when its test has failed.
 pub(crate) fn forever<T>(value: T) -> &'static T {
-    Box::leak(Box::new(value))
+    /// Where they are, so that a sanitizer does not take them for lost.
+    static ALL: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    let kept: &T = Box::leak(Box::new(value));
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    all.push((&raw const *kept).expose_provenance());
+    kept
 }
 
 /// A thread. A test that fails leaves it behind, where a scope would wait for it, maybe for ever.
