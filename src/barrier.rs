@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::BrokenBarrierError;
-use crate::queue::{self, Locked, Message, Queue, Woken};
+use crate::queue::{self, Locked, Message, Queue};
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
 /// The round is complete.
@@ -312,7 +312,7 @@ impl Barrier {
             self.act_and_pass(locked);
             return Ok(index);
         }
-        match locked.wait(deadline).map(Woken::pass_on) {
+        match locked.wait(deadline) {
             Ok(PASSED) => Ok(index),
             Ok(message) => Err(error(message)),
             Err(locked) => {

@@ -35,7 +35,7 @@ use crate::deadline::Deadline;
 use crate::error::{NotOwnerError, ReleaseError};
 use crate::guard::{Guard, Guarded};
 use crate::lock::Lock;
-use crate::queue::{self, Queue, Woken};
+use crate::queue::{self, Queue};
 use crate::rlock::RLock;
 use crate::sync::const_fn;
 
@@ -505,21 +505,18 @@ impl<L: ConditionLock> Condition<L> {
             saved = lock.release_save();
             saved.map_or(Deadline::Now, |_| deadline)
         });
-        // The queue is unlocked before anybody waits for the lock.
-        let woken = waited.ok();
-        if let Some(saved) = saved {
-            lock.acquire_restore(saved);
-        }
-        // Only now: who is woken next wants the lock too.
-        let notified = woken.map(Woken::pass_on).is_some();
-        if saved.is_none() {
+        // The queue is unlocked here, before anybody waits for the lock.
+        let notified = waited.is_ok();
+        drop(waited);
+        let Some(saved) = saved else {
             // A `Lock` that was released by somebody else since it was asked. A notification that
             // came for this waiter is for another one.
             if notified {
                 self.wake(1);
             }
             return Err(NotOwnerError::Wait);
-        }
+        };
+        lock.acquire_restore(saved);
         Ok(notified)
     }
 

@@ -6,8 +6,8 @@
 //! brings a message: how the wait ended. Of the two designs without allocation, this one and
 //! numbers in the order of coming, only this one can take a waiter out of the middle.
 //!
-//! Who wakes many wakes the first few, and each of these wakes one more when it has come as far as
-//! its caller wants it to: so those who all want the same lock next do not all come at once.
+//! Who wakes many wakes the first few, and each of these wakes one more before it goes on: so the
+//! system calls are made by all of them, and not by one that others may wait for.
 //!
 //! # State machine of a waiter
 //!
@@ -31,15 +31,15 @@
 //! # Invariants
 //!
 //! 1. The links of a waiter are accessed by who holds the queue's lock; but once it was taken,
-//!    `next` by the waker that took it, and by its own thread when it is woken. (models
+//!    `next` by the waker that took it, and by its own thread once it is woken. (models
 //!    `condition::*`, `barrier::*`: loom watches each access)
 //! 2. A waiter leaves the queue once: taken or given up. Who was taken is woken, and does not end
 //!    its wait before that: no wake is lost with it, and none comes after its end. (models
 //!    `condition::timeout_against_notify`, `barrier::timeout_against_the_last`)
 //! 3. Whoever was woken sees what was written before the wake. (models `barrier::two_rounds`)
-//! 4. Wakes go out in the order of the queue, by the waker or by one that was woken: each chain of
-//!    those taken has one woken thread that has yet to pass on, until all are woken. (models
-//!    `condition::notify_two_at_once`, `barrier::abort_against_wait`)
+//! 4. Who was taken is woken: by the waker, or by the one before it in its chain, which does that
+//!    first of all when it is woken itself. (models `condition::notify_two_at_once`,
+//!    `barrier::three_parties`)
 
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr;
@@ -62,9 +62,9 @@ const ASLEEP: u32 = 1;
 /// A count for all who wait.
 pub(crate) const ALL: usize = usize::MAX;
 
-/// In how many chains a wake of many goes on. One would be a single thread under way at any time,
+/// In how many chains a wake of many goes on. One would have a single thread under way at any time,
 /// and idle processors take long to wake. In a model it is one, so that two waiters are a chain.
-const CHAINS: usize = if MODELLED { 1 } else { 4 };
+const CHAINS: usize = if MODELLED { 1 } else { 32 };
 
 /// The threads that wait, first come first.
 pub(crate) struct Queue {
@@ -128,7 +128,7 @@ impl<'a> Locked<'a> {
 
     /// Enters the queue, unlocks it, asks `until` how long to wait, and waits: has the message, or
     /// the locked queue again if the time was up before anybody took this waiter out of it.
-    pub(crate) fn wait(self, until: impl FnOnce() -> Deadline) -> Result<Woken, Self> {
+    pub(crate) fn wait(self, until: impl FnOnce() -> Deadline) -> Result<Message, Self> {
         with_kept(Waiter::new(), |waiter| {
             let queue = self.0;
             // SAFETY: the waiter stays where it is until it has been removed, or woken: this
@@ -143,10 +143,10 @@ impl<'a> Locked<'a> {
                 None => waiter.give_up(queue),
             };
             core::mem::forget(stays);
-            ended.map(|message| Woken {
-                message,
+            ended.inspect(|&message| {
                 // SAFETY: it was woken (invariant 1).
-                next: unsafe { get(&waiter.next) },
+                let next = unsafe { get(&waiter.next) };
+                wake_first(next, message);
             })
         })
     }
@@ -230,22 +230,6 @@ impl<'a> Locked<'a> {
         }
         self.set_len(self.len() - 1);
         true
-    }
-}
-
-/// The end of a wait, by a wake.
-#[must_use = "others may have been taken with this one, and are woken by it"]
-pub(crate) struct Woken {
-    message: Message,
-    /// The next of the chain.
-    next: *const Waiter,
-}
-
-impl Woken {
-    /// Wakes the next of those who were taken together, and has the message.
-    pub(crate) fn pass_on(self) -> Message {
-        wake_first(self.next, self.message);
-        self.message
     }
 }
 

@@ -72,7 +72,7 @@ fn one_round_despite_spurious_wakeups() {
 /// Nobody slips into a round that is complete: of three, two go together and one is left.
 #[test]
 fn three_of_two() {
-    explore_both_with(&bound(2, Some(3)), || {
+    explore_both_with(&bound(2, Some(4)), || {
         let barrier = Arc::new(Barrier::new(2));
         let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait_timeout(TIMEOUT)));
         let mut results = vec![barrier.wait_timeout(TIMEOUT)];
@@ -120,7 +120,7 @@ fn default_timeout_against_the_last() {
 /// All who wait are told, and who sleeps is woken: by a reset, and then the others by an abort.
 #[test]
 fn abort_against_wait() {
-    explore_both_with(&bound(3, None), || {
+    explore_both_with(&bound(3, Some(5)), || {
         let barrier = Arc::new(Barrier::new(3));
         let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait()));
         let both_wait = barrier.n_waiting() == 2;
@@ -147,7 +147,7 @@ fn abort_against_wait() {
 /// The last wakes both of the others.
 #[test]
 fn three_parties() {
-    explore_with(&bound(3, None), || {
+    explore_with(&bound(3, Some(5)), || {
         let barrier = Arc::new(Barrier::new(3));
         let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait().unwrap()));
         let mut indices = vec![barrier.wait().unwrap()];

@@ -76,12 +76,12 @@ fn hand_over_under_an_rlock() {
 
 #[test]
 fn hand_over_despite_spurious_wakeups() {
-    hand_over::<Lock>(&bound(3, None).spurious_wakeups(1));
+    hand_over::<Lock>(&bound(3, Some(5)).spurious_wakeups(1));
 }
 
 /// Each notification frees one, and each item finds its taker.
 fn notify_one_twice(order: WakeOrder) {
-    explore_with(&bound(2, Some(3)).wake_order(order), || {
+    explore_with(&bound(3, Some(4)).wake_order(order), || {
         let shelf = Shelf::<Lock>::new();
         let takers = [(); 2].map(|()| spawn(&shelf, Shelf::take));
         shelf.put(1);
@@ -102,7 +102,7 @@ fn notify_one_twice_last_in() {
 
 #[test]
 fn notify_two_at_once() {
-    explore_with(&bound(2, Some(3)), || {
+    explore_with(&bound(3, Some(4)), || {
         let shelf = Shelf::<Lock>::new();
         let takers = [(); 2].map(|()| spawn(&shelf, Shelf::take));
         shelf.put(2);
@@ -165,12 +165,12 @@ fn producer_and_consumer_of_one() {
 
 #[test]
 fn producer_and_consumer_of_two() {
-    producer_and_consumer(&bound(4, None), 2);
+    producer_and_consumer(&bound(4, Some(5)), 2);
 }
 
 #[test]
 fn producer_and_consumer_of_three() {
-    producer_and_consumer(&bound(3, Some(5)), 3);
+    producer_and_consumer(&bound(3, Some(4)), 3);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn two_producers_and_a_consumer() {
 
 /// A wait that ends in time was notified, and what it was notified of is there to see.
 fn timed_against_notify(wait: fn(&Condition<Lock>) -> Result<bool, NotOwnerError>) {
-    explore_both_with(&bound(4, None), move || {
+    explore_both_with(&bound(6, Some(9)), move || {
         let shelf = Shelf::<Lock>::new();
         let waiter = spawn(&shelf, move |shelf| {
             let _guard = shelf.condition.guard();
@@ -224,7 +224,7 @@ fn deadline_against_notify() {
 
 #[test]
 fn predicate_with_a_timeout_against_notify() {
-    explore_both_with(&bound(4, None), || {
+    explore_both_with(&bound(6, Some(9)), || {
         let shelf = Shelf::<Lock>::new();
         let waiter = spawn(&shelf, |shelf| {
             let _guard = shelf.condition.guard();
@@ -242,7 +242,7 @@ fn predicate_with_a_timeout_against_notify() {
 /// first runs out of time or not.
 #[test]
 fn timeout_beside_a_waiter() {
-    explore_both_with(&bound(2, Some(3)), || {
+    explore_both_with(&bound(3, Some(4)), || {
         let shelf = Shelf::<Lock>::new();
         let gone = Arc::new(AtomicBool::new(false));
         let timed = spawn(&shelf, Shelf::wait_timeout);
@@ -282,7 +282,7 @@ fn timeout_beside_a_waiter() {
 /// Who notifies and then waits is not woken by that.
 #[test]
 fn a_notification_is_not_for_a_later_waiter() {
-    explore_both_with(&bound(3, None), || {
+    explore_both_with(&bound(3, Some(6)), || {
         let shelf = Shelf::<Lock>::new();
         let waiter = spawn(&shelf, |shelf| {
             let _guard = shelf.condition.guard();
@@ -307,7 +307,7 @@ fn a_notification_is_not_for_a_later_waiter() {
 /// The first that came is the first that goes.
 #[test]
 fn in_the_order_of_coming() {
-    explore_both_with(&bound(2, Some(3)), || {
+    explore_both_with(&bound(3, Some(4)), || {
         let shelf = Shelf::<Lock>::new();
         let came = Arc::new([const { AtomicUsize::new(0) }; 2]);
         let waiters = [0, 1].map(|number| {
@@ -399,7 +399,7 @@ fn without_the_lock_nothing_is_done() {
 /// A `Lock` cannot tell who holds it. What is notified by somebody else is in order all the same.
 #[test]
 fn notified_by_one_that_does_not_hold_the_lock() {
-    explore_both_with(&bound(5, None), || {
+    explore_both_with(&bound(5, Some(7)), || {
         let shelf = Shelf::<Lock>::new();
         let other = spawn(&shelf, |shelf| shelf.condition.notify(1));
         let notified = shelf.wait_timeout();
@@ -413,7 +413,7 @@ fn notified_by_one_that_does_not_hold_the_lock() {
 /// and it takes no notification from the one behind it.
 #[test]
 fn a_waiter_that_does_not_hold_the_lock() {
-    explore_both_with(&bound(3, Some(4)), || {
+    explore_both_with(&bound(3, Some(3)), || {
         let shelf = Shelf::<Lock>::new();
         let waits = Arc::new(AtomicBool::new(false));
         let gone = Arc::new(AtomicBool::new(false));
