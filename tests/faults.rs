@@ -515,7 +515,7 @@ mod interrupted {
         }
 
         /// The words on a thread's stack, below a variable of its.
-        const DEPTH: usize = 2048;
+        const DEPTH: usize = 8192;
 
         /// An address near the top of the stack that the calling thread has in use.
         fn stack() -> usize {
