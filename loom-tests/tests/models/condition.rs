@@ -170,7 +170,7 @@ fn producer_and_consumer_of_two() {
 
 #[test]
 fn producer_and_consumer_of_three() {
-    producer_and_consumer(&bound(3, Some(4)), 3);
+    producer_and_consumer(&bound(3, Some(3)), 3);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn two_producers_and_a_consumer() {
 
 /// A wait that ends in time was notified, and what it was notified of is there to see.
 fn timed_against_notify(wait: fn(&Condition<Lock>) -> Result<bool, NotOwnerError>) {
-    explore_both_with(&bound(6, Some(9)), move || {
+    explore_both_with(&bound(6, Some(8)), move || {
         let shelf = Shelf::<Lock>::new();
         let waiter = spawn(&shelf, move |shelf| {
             let _guard = shelf.condition.guard();
@@ -224,7 +224,7 @@ fn deadline_against_notify() {
 
 #[test]
 fn predicate_with_a_timeout_against_notify() {
-    explore_both_with(&bound(6, Some(9)), || {
+    explore_both_with(&bound(6, Some(8)), || {
         let shelf = Shelf::<Lock>::new();
         let waiter = spawn(&shelf, |shelf| {
             let _guard = shelf.condition.guard();
