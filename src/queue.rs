@@ -153,6 +153,9 @@ impl<'a> Locked<'a> {
 
     /// Takes the first `n` out of the queue, unlocks it, and wakes them with the message.
     pub(crate) fn wake(self, n: usize, message: Message) {
+        if self.first().is_null() {
+            return;
+        }
         let mut chains = [Chain::EMPTY; CHAINS];
         for chain in (0..CHAINS).cycle().take(n) {
             let waiter = self.first();
