@@ -231,7 +231,13 @@ mod imp {
 
     /// The newest value, without a store and without order, in a step of its own.
     pub(crate) fn peek(word: &AtomicU32) -> u32 {
-        word.turn.during(|| newest(&word.value, Ordering::Relaxed))
+        // The look first, as in `load`: a store and an update that nothing has ordered may come in
+        // either order, and which of them is the newest is for loom to choose.
+        let value = newest(&word.value, Ordering::Relaxed);
+        loom::stop_exploring();
+        word.turn.take();
+        loom::explore();
+        value
     }
 
     /// A load may see any old value: a compare-exchange, of a value with itself, sees the newest.
