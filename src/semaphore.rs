@@ -3,11 +3,13 @@
 //! # State machine
 //!
 //! One word, the same for both: [`Lock`](crate::Lock)'s three states, with more than one permit.
+//! It is the number of permits, and a bit on top, `CONTENDED`, that counts only where there is no
+//! permit:
 //!
 //! | state | meaning |
 //! |---|---|
-//! | `0` to `MAX_VALUE` | as many permits, and nobody sleeps whom no wake is coming to |
-//! | `CONTENDED` | no permit, and somebody may sleep |
+//! | `0` to `MAX_VALUE`, with or without the bit | as many permits, and nobody sleeps whom no wake is coming to |
+//! | `CONTENDED` alone | no permit, and somebody may sleep |
 //!
 //! | step | from | to | and then |
 //! |---|---|---|---|
@@ -19,12 +21,18 @@
 //! | release of `k` | `n` | `n + k` | |
 //! | release of `k` | `CONTENDED` | `k` | wakes one |
 //!
+//! A release leaves the bit as it is, so a release of one is an addition, which needs not know what
+//! it adds to. Every acquire takes the bit away, or means it.
+//!
 //! So wakes go in a chain: whoever was woken, and leaves permits behind, wakes the next. There is
 //! one wake under way at most for each time that the permits had run out, however many releases
 //! come meanwhile; a release makes one wake call; and no more threads are woken than permits were
 //! there for them.
 //!
-//! Each step is one update of the word, and whatever is decided, is decided in it.
+//! Each step is one update of the word, and whatever is decided, is decided in it. There is one
+//! exception: an addition past `MAX_VALUE` is taken back in a second step. Between the two the
+//! permit too many could be acquired, by which nobody is harmed but who acquires all the 2^30 that
+//! come before it.
 //!
 //! # Invariants
 //!
@@ -53,16 +61,17 @@ use crate::guard::{Guard, Guarded, sealed};
 use crate::spin;
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
-/// No permit, and somebody may sleep.
-const CONTENDED: u32 = u32::MAX;
+/// Without permits: somebody may sleep.
+const CONTENDED: u32 = 1 << 31;
 
-/// The largest number of permits.
-const MAX_VALUE: u32 = CONTENDED - 1;
+/// The largest number of permits. There is as much room above it, for as many additions past it
+/// at the same time.
+const MAX_VALUE: u32 = CONTENDED / 2 - 1;
 
 /// The permits in a word.
 #[inline]
 const fn permits(state: u32) -> u32 {
-    if state == CONTENDED { 0 } else { state }
+    state & !CONTENDED
 }
 
 /// The word of both semaphores, and all that is done with it.
@@ -105,10 +114,11 @@ impl Permits {
             let before = self.update(Ordering::Acquire, |state| match state {
                 CONTENDED => None,
                 0 => Some(CONTENDED),
-                1 if slept => Some(CONTENDED),
-                several => Some(several - 1),
+                _ if slept && permits(state) == 1 => Some(CONTENDED),
+                _ => Some(permits(state) - 1),
             });
-            if let Ok(before @ 1..) = before {
+            let before = before.map_or(0, permits);
+            if before > 0 {
                 if slept && before > 1 {
                     futex::wake::<Private>(&raw const self.state, 1);
                 }
@@ -119,6 +129,39 @@ impl Permits {
             }
             slept = true;
         }
+    }
+
+    /// Adds one permit, unless there are `MAX_VALUE`.
+    #[inline]
+    fn release_one(&self) -> Result<(), ReleaseError> {
+        let word = &raw const self.state;
+        // Release: as in `update`.
+        let before = self.state.fetch_add(1, Ordering::Release);
+        // From here on the semaphore may be gone: the next holder may have freed it.
+        if before < MAX_VALUE {
+            return Ok(());
+        }
+        if permits(before) < MAX_VALUE {
+            Self::wake_after(before, word);
+            return Ok(());
+        }
+        // Relaxed: what nobody was to have hands nothing over.
+        self.state.fetch_sub(1, Ordering::Relaxed);
+        Err(ReleaseError::Overflow)
+    }
+
+    /// Adds `count` permits if all others are there and nobody sleeps, the commonest case, and says
+    /// whether it did. Unlike [`release`](Self::release) it begins without a load, which would have
+    /// to wait for the acquire before it.
+    #[inline]
+    fn release_last(&self, count: u32, limit: u32) -> bool {
+        let others = limit.wrapping_sub(count);
+        // Release: as in `update`. A count of 0 changes nothing, and is not for here to refuse.
+        (1..=limit).contains(&count)
+            && self
+                .state
+                .compare_exchange(others, limit, Ordering::Release, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// Adds `count` permits, or none if there would be more than `limit`.
@@ -139,12 +182,17 @@ impl Permits {
                 .filter(|&sum| sum <= limit)
         });
         // From here on the semaphore may be gone: the next holder may have freed it.
-        match before {
-            Ok(CONTENDED) => futex::wake::<Private>(word, 1),
-            Ok(_) => {}
-            Err(_) => return Err(past_limit),
+        before
+            .map(|before| Self::wake_after(before, word))
+            .map_err(|_| past_limit)
+    }
+
+    /// Wakes one if somebody may sleep who was there `before` the release.
+    #[inline]
+    fn wake_after(before: u32, word: *const AtomicU32) {
+        if before == CONTENDED {
+            futex::wake::<Private>(word, 1);
         }
-        Ok(())
     }
 
     /// One step: Acquire to take permits, Release to give them, which pairs with it (invariant 2).
@@ -345,7 +393,7 @@ pub struct Semaphore {
 semaphore!(Semaphore);
 
 impl Semaphore {
-    /// The largest number of permits that a semaphore can hold.
+    /// The largest number of permits that a semaphore can hold: 2^30 - 1.
     pub const MAX_VALUE: u32 = MAX_VALUE;
 
     const_fn! {
@@ -353,7 +401,7 @@ impl Semaphore {
         ///
         /// # Panics
         ///
-        /// If `value` is over [`MAX_VALUE`](Self::MAX_VALUE), which is `u32::MAX - 1`.
+        /// If `value` is over [`MAX_VALUE`](Self::MAX_VALUE).
         ///
         /// # Examples
         ///
@@ -389,7 +437,10 @@ impl Semaphore {
     /// ```
     #[inline]
     pub fn release_n(&self, n: u32) -> Result<(), ReleaseError> {
-        self.permits.release(n, MAX_VALUE, ReleaseError::Overflow)
+        match n {
+            1 => self.permits.release_one(),
+            n => self.permits.release(n, MAX_VALUE, ReleaseError::Overflow),
+        }
     }
 }
 
@@ -494,6 +545,9 @@ impl BoundedSemaphore {
     /// ```
     #[inline]
     pub fn release_n(&self, n: u32) -> Result<(), ReleaseError> {
+        if self.permits.release_last(n, self.initial) {
+            return Ok(());
+        }
         self.permits
             .release(n, self.initial, ReleaseError::TooManyReleases)
     }

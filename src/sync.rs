@@ -189,6 +189,18 @@ mod imp {
                     self.turn.during(|| self.value.fetch_or(bits, order))
                 }
 
+                pub(crate) fn fetch_and(&self, bits: $value, order: Ordering) -> $value {
+                    self.turn.during(|| self.value.fetch_and(bits, order))
+                }
+
+                pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    self.turn.during(|| self.value.fetch_add(value, order))
+                }
+
+                pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    self.turn.during(|| self.value.fetch_sub(value, order))
+                }
+
                 pub(crate) fn compare_exchange(
                     &self,
                     old: $value,

@@ -112,10 +112,12 @@ fn a_release_of_several_gives_several_back<S: Count>() {
 }
 
 fn more_permits_than_it_can_count_are_refused<S: Count>() {
-    assert_eq!(Semaphore::MAX_VALUE, u32::MAX - 1);
+    assert_eq!(Semaphore::MAX_VALUE, (1 << 30) - 1);
     assert_eq!(S::new(Semaphore::MAX_VALUE).value(), Semaphore::MAX_VALUE);
-    let panic = panic::catch_unwind(|| drop(S::new(u32::MAX))).unwrap_err();
-    assert_eq!(words(&*panic), "semaphore initial value too large");
+    for too_many in [Semaphore::MAX_VALUE + 1, u32::MAX] {
+        let panic = panic::catch_unwind(|| drop(S::new(too_many))).unwrap_err();
+        assert_eq!(words(&*panic), "semaphore initial value too large");
+    }
 }
 
 fn another_thread_may_release<S: Count>() {
@@ -210,15 +212,16 @@ fn a_plain_semaphore_takes_more_than_it_gave() {
 #[test]
 fn a_plain_semaphore_refuses_what_it_cannot_count_and_changes_nothing() {
     const MAX: u32 = Semaphore::MAX_VALUE;
-    for (value, n) in [(MAX, 1), (MAX, u32::MAX), (MAX - 2, 3), (0, u32::MAX)] {
+    for (value, n) in [(MAX, 1), (MAX, u32::MAX), (MAX - 2, 3), (0, MAX + 1)] {
         let semaphore = Semaphore::new(value);
         let error = semaphore.release_n(n).unwrap_err();
         assert_eq!(error, ReleaseError::Overflow);
         assert_eq!(error.to_string(), "semaphore value too large");
         assert_eq!(semaphore.value(), value);
     }
-    let semaphore = Semaphore::new(0);
-    semaphore.release_n(MAX).unwrap();
+    let semaphore = Semaphore::new(1);
+    semaphore.release_n(MAX - 2).unwrap();
+    semaphore.release().unwrap();
     assert_eq!(semaphore.value(), MAX);
     assert!(semaphore.try_acquire());
     assert_eq!(semaphore.value(), MAX - 1);

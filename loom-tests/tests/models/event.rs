@@ -129,6 +129,24 @@ fn pulse_frees_two_sleepers() {
     pulse(&bound(3, None), 2, |published| published.event.wait());
 }
 
+/// A sleeper that is freed by a pulse, and looks again late: who comes to sleep meanwhile does not
+/// make the word what it was.
+#[test]
+fn pulse_frees_a_sleeper_beside_a_later_one() {
+    explore_both(|| {
+        let published = Published::new();
+        let sleeper = spawn(&published, Published::wait_and_read);
+        let asleep = asleep(&published, 1);
+        published.publish();
+        if asleep {
+            published.event.clear();
+            assert!(!published.event.wait_timeout(TIMEOUT));
+        }
+        sleeper.join().unwrap();
+        asleep
+    });
+}
+
 /// As a pulse, but somebody else clears: the waiter sees the set through the clear.
 #[test]
 fn pulse_cleared_by_another() {

@@ -268,3 +268,17 @@ fn over_release_against_acquire() {
         released
     });
 }
+
+/// The same where there are as many permits as there can be: the one too many is taken back.
+#[test]
+fn overflow_against_acquire() {
+    explore_both(move || {
+        let semaphore = Arc::new(Semaphore::new(Semaphore::MAX_VALUE));
+        let acquirer = spawn(&semaphore, Semaphore::acquire);
+        let released = semaphore.release();
+        acquirer.join().unwrap();
+        let full = u32::from(released.is_ok());
+        assert_eq!(semaphore.value(), Semaphore::MAX_VALUE - 1 + full);
+        released != Err(ReleaseError::Overflow)
+    });
+}
