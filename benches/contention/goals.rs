@@ -96,7 +96,7 @@ impl Goals {
             wait,
             AtMost(0.5),
         );
-        for condvar in ["std Condvar", "parking_lot Condvar"] {
+        for condvar in ["std Condvar", "parking_lot Condvar", "usync Condvar"] {
             let ratio = time_over(results, timed::EVENT_SET_CLEAR, own, condvar);
             self.check(
                 format!("event set and clear over {condvar}"),
@@ -117,13 +117,13 @@ impl Goals {
             );
         }
         for case in ["wake 10", "wake 100", "wake 1000"] {
-            for own in ["racefree Event", timed::CONDITION] {
-                let ratio = time_over(results, case, own, "std Condvar");
-                self.check(
-                    format!("{case}: {own} over std Condvar"),
-                    ratio,
-                    AtMost(1.1),
-                );
+            for (own, peer) in [
+                ("racefree Event", "std Condvar"),
+                (timed::CONDITION, "std Condvar"),
+                (timed::CONDITION, timed::STD_LOCKED),
+            ] {
+                let ratio = time_over(results, case, own, peer);
+                self.check(format!("{case}: {own} over {peer}"), ratio, AtMost(1.1));
             }
         }
     }

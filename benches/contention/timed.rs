@@ -142,6 +142,7 @@ pub(crate) const TOKIO_TRY: &str = "tokio Semaphore, try";
 pub(crate) const ASYNC_LOCK_TRY: &str = "async-lock Semaphore, try";
 pub(crate) const CONDITION: &str = "racefree Condition<Lock>";
 pub(crate) const RSEVENTS: &str = "rsevents ManualResetEvent";
+pub(crate) const STD_LOCKED: &str = "std Condvar, in its lock";
 
 pub(crate) const PING_PONG_TWO: &str = "ping-pong, two cores";
 pub(crate) const PING_PONG_ONE: &str = "ping-pong, one core";
@@ -221,18 +222,21 @@ pub(crate) const WAKES: &[Timed] = &[
     wakes::<ConditionEvent, 10>(CONDITION),
     wakes::<rsevents::ManualResetEvent, 10>(RSEVENTS),
     wakes::<StdCondvar, 10>("std Condvar"),
+    wakes::<StdCondvarLocked, 10>(STD_LOCKED),
     wakes::<ParkingLotCondvar, 10>("parking_lot Condvar"),
     wakes::<UsyncCondvar, 10>("usync Condvar"),
     wakes::<racefree::Event, 100>("racefree Event"),
     wakes::<ConditionEvent, 100>(CONDITION),
     wakes::<rsevents::ManualResetEvent, 100>(RSEVENTS),
     wakes::<StdCondvar, 100>("std Condvar"),
+    wakes::<StdCondvarLocked, 100>(STD_LOCKED),
     wakes::<ParkingLotCondvar, 100>("parking_lot Condvar"),
     wakes::<UsyncCondvar, 100>("usync Condvar"),
     wakes::<racefree::Event, 1000>("racefree Event"),
     wakes::<ConditionEvent, 1000>(CONDITION),
     wakes::<rsevents::ManualResetEvent, 1000>(RSEVENTS),
     wakes::<StdCondvar, 1000>("std Condvar"),
+    wakes::<StdCondvarLocked, 1000>(STD_LOCKED),
     wakes::<ParkingLotCondvar, 1000>("parking_lot Condvar"),
     wakes::<UsyncCondvar, 1000>("usync Condvar"),
 ];

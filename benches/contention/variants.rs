@@ -350,3 +350,29 @@ condvar_events! {
     UsyncCondvar: usync::Mutex<bool>, usync::Condvar; |mutex| mutex.lock();
         |condvar, guard| condvar.wait(&mut guard),
 }
+
+/// As [`StdCondvar`], but it notifies while it holds the lock, as Python's `Condition` has to.
+pub(crate) struct StdCondvarLocked(StdCondvar);
+
+impl Signal for StdCondvarLocked {
+    fn new() -> Self {
+        Self(StdCondvar::new())
+    }
+
+    #[inline]
+    fn set(&self) {
+        let mut set = self.0.set.lock().unwrap();
+        *set = true;
+        self.0.changed.notify_all();
+    }
+
+    #[inline]
+    fn clear(&self) {
+        self.0.clear();
+    }
+
+    #[inline]
+    fn wait(&self) {
+        self.0.wait();
+    }
+}
