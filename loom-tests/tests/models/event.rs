@@ -147,6 +147,20 @@ fn pulse_frees_a_sleeper_beside_a_later_one() {
     });
 }
 
+/// Who waits after others have slept, and the event was cleared again, sleeps and is woken as they.
+#[test]
+fn two_rounds() {
+    explore(|| {
+        let published = Published::new();
+        for _ in 0..2 {
+            let waiter = spawn(&published, |published| published.event.wait());
+            published.event.set();
+            waiter.join().unwrap();
+            published.event.clear();
+        }
+    });
+}
+
 /// As a pulse, but somebody else clears: the waiter sees the set through the clear.
 #[test]
 fn pulse_cleared_by_another() {

@@ -45,6 +45,41 @@ fn one_permit_for_three() {
     one_permit(&bound(3, None), 3, 1);
 }
 
+/// The same for a bounded one, which refuses what is not a permit.
+#[test]
+fn one_permit_of_a_bounded_one() {
+    explore(|| {
+        let shared = Arc::new((BoundedSemaphore::new(1), RaceCell::new(0)));
+        let add = |(semaphore, count): &(BoundedSemaphore, RaceCell<usize>)| {
+            semaphore.acquire();
+            count.with_mut(|count| *count += 1);
+            semaphore.release().unwrap();
+        };
+        let other = spawn(&shared, add);
+        add(&shared);
+        other.join().unwrap();
+        shared.1.with(|count| assert_eq!(*count, 2));
+        assert_eq!(shared.0.release_n(0), Err(ReleaseError::ZeroPermits));
+        assert_eq!(shared.0.value(), 1);
+    });
+}
+
+/// Several permits at once hand over what was written before, as one does.
+#[test]
+fn hand_over_of_several() {
+    explore(|| {
+        let shared = Arc::new((Semaphore::new(0), RaceCell::new(0)));
+        let next = spawn(&shared, |(semaphore, data)| {
+            semaphore.acquire();
+            data.with(|data| assert_eq!(*data, 1));
+        });
+        shared.1.with_mut(|data| *data = 1);
+        shared.0.release_n(2).unwrap();
+        next.join().unwrap();
+        assert_eq!(shared.0.value(), 1);
+    });
+}
+
 /// Nothing is acquired before it is released, and what was written before that is there to read.
 #[test]
 fn hand_over() {
