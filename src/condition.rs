@@ -41,14 +41,14 @@ use crate::sync::const_fn;
 
 /// What a [`Condition`] can have as its lock: a [`Lock`], an [`RLock`], a reference to one, or an
 /// [`Arc`] of one. Implemented for these, and for nothing else.
-pub trait ConditionLock: sealed::Sealed {}
+pub trait ConditionLock: sealed::Sealed<Lock: sealed::Lockable> {}
 
 pub(crate) mod sealed {
     use super::{Arc, Duration, Guarded, Instant, Lock, RLock, ReleaseError};
 
     /// Leads to the lock, wherever it is.
     pub trait Sealed {
-        type Lock: Lockable;
+        type Lock;
 
         fn lock(&self) -> &Self::Lock;
     }
@@ -107,7 +107,7 @@ pub(crate) mod sealed {
 
 use sealed::{Lockable, Sealed};
 
-impl<L: Sealed> ConditionLock for L {}
+impl<L: Sealed<Lock: Lockable>> ConditionLock for L {}
 
 /// A lock, and threads that wait under it for something to come true: Python's
 /// `threading.Condition`.
