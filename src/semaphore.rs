@@ -59,7 +59,7 @@ use crate::error::ReleaseError;
 use crate::futex::{self, Outcome, Private};
 use crate::guard::{Guard, Guarded, sealed};
 use crate::spin;
-use crate::sync::{AtomicU32, Ordering, const_fn};
+use crate::sync::{AtomicU32, Ordering, const_fn, fetch_update_from};
 
 /// Without permits: somebody may sleep.
 const CONTENDED: u32 = 1 << 31;
@@ -96,8 +96,7 @@ impl Permits {
 
     #[inline]
     fn try_acquire(&self) -> bool {
-        self.update(Ordering::Acquire, |state| permits(state).checked_sub(1))
-            .is_ok()
+        self.update(|state| permits(state).checked_sub(1)).is_ok()
     }
 
     #[cold]
@@ -111,7 +110,7 @@ impl Permits {
         // Whether this thread may have been woken, and so has others to think of (invariant 3).
         let mut slept = false;
         loop {
-            let before = self.update(Ordering::Acquire, |state| match state {
+            let before = self.update(|state| match state {
                 CONTENDED => None,
                 0 => Some(CONTENDED),
                 _ if slept && permits(state) == 1 => Some(CONTENDED),
@@ -135,7 +134,7 @@ impl Permits {
     #[inline]
     fn release_one(&self) -> Result<(), ReleaseError> {
         let word = &raw const self.state;
-        // Release: as in `update`.
+        // Release: as in `release`.
         let before = self.state.fetch_add(1, Ordering::Release);
         // From here on the semaphore may be gone: the next holder may have freed it.
         if before < MAX_VALUE {
@@ -150,37 +149,32 @@ impl Permits {
         Err(ReleaseError::Overflow)
     }
 
-    /// Adds `count` permits if all others are there and nobody sleeps, the commonest case, and says
-    /// whether it did. Unlike [`release`](Self::release) it begins without a load, which would have
-    /// to wait for the acquire before it.
-    #[inline]
-    fn release_last(&self, count: u32, limit: u32) -> bool {
-        let others = limit.wrapping_sub(count);
-        // Release: as in `update`. A count of 0 changes nothing, and is not for here to refuse.
-        (1..=limit).contains(&count)
-            && self
-                .state
-                .compare_exchange(others, limit, Ordering::Release, Ordering::Relaxed)
-                .is_ok()
-    }
-
-    /// Adds `count` permits, or none if there would be more than `limit`.
+    /// Adds `count` permits, or none if there would be more than `limit`. It is fastest if the word
+    /// is as `guess` says.
     #[inline]
     fn release(
         &self,
         count: u32,
         limit: u32,
         past_limit: ReleaseError,
+        guess: u32,
     ) -> Result<(), ReleaseError> {
         if count == 0 {
             return Err(ReleaseError::ZeroPermits);
         }
         let word = &raw const self.state;
-        let before = self.update(Ordering::Release, |state| {
-            permits(state)
-                .checked_add(count)
-                .filter(|&sum| sum <= limit)
-        });
+        // Release: pairs with the Acquire of `update` (invariant 2).
+        let before = fetch_update_from(
+            guess,
+            &self.state,
+            Ordering::Release,
+            Ordering::Relaxed,
+            |state| {
+                permits(state)
+                    .checked_add(count)
+                    .filter(|&sum| sum <= limit)
+            },
+        );
         // From here on the semaphore may be gone: the next holder may have freed it.
         before
             .map(|before| Self::wake_after(before, word))
@@ -195,10 +189,11 @@ impl Permits {
         }
     }
 
-    /// One step: Acquire to take permits, Release to give them, which pairs with it (invariant 2).
+    /// Takes permits. Acquire: pairs with the Release of those who gave them (invariant 2).
     #[inline]
-    fn update(&self, order: Ordering, next: impl FnMut(u32) -> Option<u32>) -> Result<u32, u32> {
-        self.state.fetch_update(order, Ordering::Relaxed, next)
+    fn update(&self, next: impl FnMut(u32) -> Option<u32>) -> Result<u32, u32> {
+        self.state
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, next)
     }
 }
 
@@ -439,7 +434,10 @@ impl Semaphore {
     pub fn release_n(&self, n: u32) -> Result<(), ReleaseError> {
         match n {
             1 => self.permits.release_one(),
-            n => self.permits.release(n, MAX_VALUE, ReleaseError::Overflow),
+            // The guess: they have run out.
+            n => self
+                .permits
+                .release(n, MAX_VALUE, ReleaseError::Overflow, 0),
         }
     }
 }
@@ -545,11 +543,13 @@ impl BoundedSemaphore {
     /// ```
     #[inline]
     pub fn release_n(&self, n: u32) -> Result<(), ReleaseError> {
-        if self.permits.release_last(n, self.initial) {
-            return Ok(());
-        }
-        self.permits
-            .release(n, self.initial, ReleaseError::TooManyReleases)
+        // The guess: all others are there, and nobody sleeps.
+        self.permits.release(
+            n,
+            self.initial,
+            ReleaseError::TooManyReleases,
+            self.initial.wrapping_sub(n),
+        )
     }
 }
 

@@ -52,6 +52,27 @@ pub(crate) fn with_kept<T, R>(value: T, with: impl FnOnce(&T) -> R) -> R {
     with(&value)
 }
 
+/// `fetch_update`, which begins with a guess at what it finds: a load would have to wait for a change
+/// just before it. A guess that is wrong changes nothing, so a model does without.
+#[inline]
+pub(crate) fn fetch_update_from(
+    guess: u32,
+    word: &AtomicU32,
+    set_order: Ordering,
+    fetch_order: Ordering,
+    mut update: impl FnMut(u32) -> Option<u32>,
+) -> Result<u32, u32> {
+    let guessed = !MODELLED
+        && update(guess).is_some_and(|new| {
+            word.compare_exchange(guess, new, set_order, fetch_order)
+                .is_ok()
+        });
+    if guessed {
+        return Ok(guess);
+    }
+    word.fetch_update(set_order, fetch_order, update)
+}
+
 /// The real machine.
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
 mod imp {
