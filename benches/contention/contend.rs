@@ -6,6 +6,7 @@ use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
 use hdrhistogram::Histogram;
 
 use crate::variants::*;
@@ -78,9 +79,11 @@ pub(crate) fn histogram() -> Histogram<u64> {
 }
 
 fn contend<P: Pair>(setting: &Setting, duration: Duration, clock: Clock) -> Sample {
-    let pair = P::new(setting.permits);
+    // Each alone on its cache lines: where they lie on one, whoever looks whether to stop takes it
+    // from who has the lock, and how they lie is another with each variant.
+    let pair = CachePadded::new(P::new(setting.permits));
+    let stop = CachePadded::new(AtomicBool::new(false));
     let (section, pause) = (steps(setting.section), steps(setting.pause));
-    let stop = AtomicBool::new(false);
     let ready = Barrier::new(setting.threads as usize + 1);
     let start = OnceLock::new();
     let body = || {
@@ -126,11 +129,13 @@ fn contend<P: Pair>(setting: &Setting, duration: Duration, clock: Clock) -> Samp
     })
 }
 
-/// Keeps this core busy, with nothing to do but multiply.
+/// Keeps this core busy, with nothing but steps that have to wait for one another. The same code for
+/// all variants; and the compiler cannot make one multiplication of several, as without the turn.
+#[inline(never)]
 fn work(steps: u64) {
     let mut product = black_box(3_u64);
     for _ in 0..steps {
-        product = product.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        product = product.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
     }
     black_box(product);
 }

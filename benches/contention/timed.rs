@@ -7,6 +7,8 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
+
 use crate::os;
 use crate::variants::*;
 
@@ -352,7 +354,8 @@ fn rendezvous<B: Sync>(trips: u64, barrier: &B, wait: impl Fn(&B) + Sync) -> Dur
 }
 
 fn wake<S: Signal, const WAITERS: usize>(repetitions: u64) -> Duration {
-    let signal = S::new();
+    // Not on a cache line with what those count who are awake.
+    let signal = CachePadded::new(S::new());
     let (round, came, went) = [(); 3].map(|()| AtomicUsize::new(0)).into();
     let last = Mutex::new(None);
     let waker = thread::current();

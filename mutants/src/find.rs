@@ -24,6 +24,7 @@ use syn::{
 pub(crate) const EXCLUDED: &[(&str, &str)] = &[
     ("src/futex/linux.rs", "not in a model: the system call"),
     ("src/futex/parking.rs", "not in a model: other platforms"),
+    ("src/futex/windows.rs", "not in a model: the system call"),
     ("src/futex/modelled.rs", "the model's own futex"),
     ("src/model", "the model's own entry"),
     (
