@@ -7,13 +7,10 @@ use std::time::{Duration, Instant};
 use crate::deadline::Deadline;
 use crate::sync::MODELLED;
 
-/// Polls, with this many pauses before the first: who has the lock may be about to take it again and
+/// Polls, with this many pauses before each: who has the lock may be about to take it again and
 /// again, and does so undisturbed until then. Each poll takes the cache line from it.
 const POLLS: u32 = 20;
-const PAUSES_AT_FIRST: u32 = 60;
-
-/// And this many before each other one.
-const PAUSES_A_POLL: u32 = 30;
+const PAUSES_A_POLL: u32 = 60;
 
 /// Then yields to other threads: 1, 2, 4, up to this many in a row, with one poll after each row.
 const LONGEST_ROW_OF_YIELDS: u32 = 16;
@@ -60,15 +57,13 @@ pub(crate) fn poll(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool 
     if MODELLED {
         return false;
     }
-    let mut pauses = PAUSES_AT_FIRST;
     for _ in 0..POLLS {
-        for _ in 0..pauses {
+        for _ in 0..PAUSES_A_POLL {
             hint::spin_loop();
         }
         if ready() {
             return true;
         }
-        pauses = PAUSES_A_POLL;
     }
     let end = end(deadline);
     let mut row = 1;
