@@ -16,8 +16,8 @@ mod semaphore;
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread as system;
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn explore_with(builder: &Builder, body: impl Fn() + Send + Sync + 'static) {
             body();
         }
     };
-    match panic::catch_unwind(AssertUnwindSafe(|| builder.check(counted))) {
+    match check(builder, counted) {
         Ok(report) => say(&report.to_string()),
         Err(failure) => {
             let executions = executions.load(Ordering::Relaxed);
@@ -49,6 +49,17 @@ fn explore_with(builder: &Builder, body: impl Fn() + Send + Sync + 'static) {
             panic::resume_unwind(failure);
         }
     }
+}
+
+/// Runs every execution of `body`, or those up to the first that fails, while no other model runs:
+/// loom maps and unmaps the stacks of its threads in each, and they would wait for one another.
+fn check(
+    builder: &Builder,
+    body: impl Fn() + Send + Sync + 'static,
+) -> system::Result<model::Report> {
+    static RUNNING: Mutex<()> = Mutex::new(());
+    let _one = RUNNING.lock();
+    panic::catch_unwind(AssertUnwindSafe(|| builder.check(body)))
 }
 
 /// As [`explore`], for a scenario that may end in two ways: fails unless both were seen.
@@ -95,8 +106,7 @@ fn bound(quick: usize, deep: Option<usize>) -> Builder {
 /// `message` is a part of.
 fn must_fail(message: &str, body: impl Fn() + Send + Sync + 'static) {
     // The scenario's panic is expected: run it where its message is not printed as this test's.
-    let failure = panic::catch_unwind(AssertUnwindSafe(|| Builder::new().check(body)))
-        .expect_err("no execution fails");
+    let failure = check(&Builder::new(), body).expect_err("no execution fails");
     let said = failure
         .downcast_ref::<String>()
         .map(String::as_str)
