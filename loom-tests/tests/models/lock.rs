@@ -59,6 +59,7 @@ fn adders(threads: usize, rounds: usize) -> impl Fn() + Send + Sync + 'static {
     }
 }
 
+/// Three threads are in `programs::counter_with_a_lock_for_three`.
 #[test]
 fn exclusion() {
     explore(adders(2, 2));
@@ -67,11 +68,6 @@ fn exclusion() {
 #[test]
 fn exclusion_of_three_rounds() {
     explore_with(&bound(5, None), adders(2, 3));
-}
-
-#[test]
-fn exclusion_of_three() {
-    explore_with(&bound(4, None), adders(3, 1));
 }
 
 #[test]
