@@ -64,41 +64,38 @@ fn one_permit_of_a_bounded_one() {
     });
 }
 
-/// Several permits at once hand over what was written before, as one does.
+/// Nothing is acquired before it is released, and what was written before that is there to read.
+fn released_to_a_waiter(release: fn(&Semaphore)) -> Semaphore {
+    let shared = Arc::new((Semaphore::new(0), RaceCell::new(0)));
+    let next = spawn(&shared, |(semaphore, data)| {
+        semaphore.acquire();
+        data.with(|data| assert_eq!(*data, 1));
+    });
+    shared.1.with_mut(|data| *data = 1);
+    release(&shared.0);
+    next.join().unwrap();
+    Arc::into_inner(shared).expect("the waiter is done").0
+}
+
 #[test]
 fn hand_over_of_several() {
     explore(|| {
-        let shared = Arc::new((Semaphore::new(0), RaceCell::new(0)));
-        let next = spawn(&shared, |(semaphore, data)| {
-            semaphore.acquire();
-            data.with(|data| assert_eq!(*data, 1));
-        });
-        shared.1.with_mut(|data| *data = 1);
-        shared.0.release_n(2).unwrap();
-        next.join().unwrap();
-        assert_eq!(shared.0.value(), 1);
+        let semaphore = released_to_a_waiter(|semaphore| semaphore.release_n(2).unwrap());
+        assert_eq!(semaphore.value(), 1);
     });
 }
 
-/// Nothing is acquired before it is released, and what was written before that is there to read.
 #[test]
 fn hand_over() {
     explore(|| {
-        let shared = Arc::new((Semaphore::new(0), RaceCell::new(0)));
-        let next = spawn(&shared, |(semaphore, data)| {
-            semaphore.acquire();
-            data.with(|data| assert_eq!(*data, 1));
-        });
-        shared.1.with_mut(|data| *data = 1);
-        shared.0.release().unwrap();
-        next.join().unwrap();
-        assert_eq!(shared.0.value(), 0);
+        let semaphore = released_to_a_waiter(|semaphore| semaphore.release().unwrap());
+        assert_eq!(semaphore.value(), 0);
         // One permit, one waiter: there is nobody to pass a wake on to. If it has not waited, there
         // was nobody to wake at all, and there is nobody now.
         let calls = model::futex_calls();
         assert!(calls.wakes <= calls.waits.min(1));
         if calls.waits == 0 {
-            assert_no_futex_call(|| shared.0.release().unwrap());
+            assert_no_futex_call(|| semaphore.release().unwrap());
         }
     });
 }
