@@ -1,5 +1,7 @@
 //! What the world does to those who wait: signals, wake-ups for nothing, a process that is stopped
-//! or forked, threads that end without giving back, two thousand at once, and absurd timeouts.
+//! or forked, threads that end without giving back, a crowd at once, and absurd timeouts.
+// What only the tests of signals and wakes by address need.
+#![cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
 
 mod common;
 
@@ -289,14 +291,16 @@ mod crowds {
     use super::*;
 
     for_each_wait! {
-        two_thousand_wait_and_all_go
+        a_crowd_waits_and_all_go
     }
 
     /// One at a time, or each beside a thousand others.
     static TURN: StdMutex<()> = StdMutex::new(());
 
-    fn two_thousand_wait_and_all_go<C: Closed>() {
-        const WAITERS: u32 = 2000;
+    fn a_crowd_waits_and_all_go<C: Closed>() {
+        // Wine guards its queue with a lock that spins and never yields: two thousand who wake at
+        // once keep their processors busy with it for longer than the limit.
+        const WAITERS: u32 = if cfg!(windows) { 200 } else { 2000 };
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let closed = forever(C::closed(WAITERS));
         let begun = forever(AtomicU32::new(0));

@@ -3,9 +3,8 @@
 mod common;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
 
-use common::{Acquire, LIMIT, Random, Running, for_each_primitive, forever, has_one_permit};
+use common::{Acquire, Random, Running, for_each_primitive, forever, has_one_permit};
 use common::{spawn, work};
 use racefree::{BoundedSemaphore, Event, Semaphore};
 
@@ -196,11 +195,11 @@ fn a_deadline_that_meets_a_set_tells_the_truth() {
 #[cfg(unix)]
 mod signals {
     use super::*;
-    use common::os;
+    use common::{LIMIT, os};
     use std::cell::Cell;
     use std::sync::{Once, mpsc};
     use std::thread;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
     use std::{mem, ptr};
 
     thread_local! {
