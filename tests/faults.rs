@@ -1,7 +1,9 @@
 //! What the world does to those who wait: signals, wake-ups for nothing, a process that is stopped
 //! or forked, threads that end without giving back, a crowd at once, and absurd timeouts.
-// What only the tests of signals and wakes by address need.
-#![cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+#![cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    allow(dead_code, reason = "wakes by address are not tested there")
+)]
 
 mod common;
 
