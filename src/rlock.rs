@@ -437,3 +437,22 @@ impl sealed::Sealed for RLock {
         self.release()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::panic::AssertUnwindSafe;
+    use std::panic::catch_unwind;
+
+    #[test]
+    fn a_level_too_many_is_refused_and_changes_nothing() {
+        crate::model::check(|| {
+            let lock = RLock::new();
+            lock.acquire();
+            // SAFETY: the calling thread has just acquired it.
+            unsafe { lock.with_depth(|depth| *depth = u32::MAX) };
+            catch_unwind(AssertUnwindSafe(|| lock.acquire())).unwrap_err();
+            assert_eq!(lock.recursion_count(), u32::MAX);
+        });
+    }
+}
