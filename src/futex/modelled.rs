@@ -26,6 +26,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -59,6 +60,7 @@ struct Queue {
     config: Config,
     calls: FutexCalls,
     kept: Vec<Rc<dyn Any>>,
+    deadlocked: bool,
 }
 
 thread_local! {
@@ -85,6 +87,28 @@ pub(crate) fn sleepers() -> usize {
 /// The calls since the execution began.
 pub(crate) fn calls() -> FutexCalls {
     QUEUE.with_borrow(|queue| queue.calls)
+}
+
+/// Whether the checker has found a deadlock: it then panics in the last thread that came to wait, and
+/// in loom, each further step of that thread would be a panic of its own. So what is dropped by the
+/// first is to do nothing.
+pub(crate) fn is_deadlocked() -> bool {
+    QUEUE.with_borrow(|queue| queue.deadlocked)
+}
+
+/// Parks until unparked, or for no reason. Panics if that is a deadlock.
+fn park() {
+    struct Deadlock;
+
+    impl Drop for Deadlock {
+        fn drop(&mut self) {
+            QUEUE.with_borrow_mut(|queue| queue.deadlocked = true);
+        }
+    }
+
+    let panics = Deadlock;
+    thread::park();
+    mem::forget(panics);
 }
 
 /// Runs `with` on `value`, which stays alive until the execution ends: so that a wake can look at a
@@ -155,7 +179,7 @@ pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Inst
         return Outcome::TimedOut;
     }
     while mark_parked(id) {
-        thread::park();
+        park();
     }
     Outcome::Woken
 }

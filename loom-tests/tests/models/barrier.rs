@@ -4,11 +4,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use racefree_loom::model::{Builder, RaceCell};
-use racefree_loom::{Barrier, BrokenBarrierError};
+use racefree_loom::{Barrier, BrokenBarrierError, Lock};
 
 use crate::{
     TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with, explore_with,
-    spawn,
+    must_fail, spawn,
 };
 
 /// A barrier of two, and what each of them writes before each round.
@@ -225,5 +225,16 @@ fn an_action_that_panics_breaks_it_for_all() {
         let broken = Some(Err(BrokenBarrierError::ActionPanicked));
         assert!(results == [None, broken] || results == [broken, None]);
         assert!(barrier.broken());
+    });
+}
+
+/// See [`super::lock::locks_in_two_orders_are_a_deadlock`]: the queue is locked here.
+#[test]
+fn an_action_that_waits_without_end_is_a_deadlock() {
+    must_fail("deadlock", || {
+        let lock = Arc::new(Lock::new());
+        lock.acquire();
+        let barrier = Barrier::new(1).with_action(move || lock.acquire());
+        _ = barrier.wait();
     });
 }

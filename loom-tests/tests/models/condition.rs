@@ -8,7 +8,8 @@ use racefree_loom::model::{Builder, RaceCell, WakeOrder, thread};
 use racefree_loom::{Condition, ConditionLock, Lock, NotOwnerError, RLock, ReleaseError};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both_with, explore_with, spawn,
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both_with, explore_with, must_fail,
+    spawn,
 };
 
 /// A condition, and a count of what may be taken, under its lock.
@@ -451,5 +452,15 @@ fn a_waiter_that_does_not_hold_the_lock() {
         }
         waiter.join().unwrap();
         waited && refused
+    });
+}
+
+/// See [`super::lock::locks_in_two_orders_are_a_deadlock`].
+#[test]
+fn a_wait_that_nobody_ends_is_a_deadlock() {
+    must_fail("deadlock", || {
+        let condition = Condition::new();
+        let _guard = condition.guard();
+        condition.wait().unwrap();
     });
 }

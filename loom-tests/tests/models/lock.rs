@@ -7,7 +7,8 @@ use racefree_loom::model::{Builder, RaceCell, WakeOrder};
 use racefree_loom::{Lock, ReleaseError};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with, spawn,
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with,
+    must_fail, spawn,
 };
 
 struct Counter {
@@ -213,5 +214,21 @@ fn double_release_beside_a_waiter() {
         waiter.join().unwrap();
         // Either the waiter has it, or the second release took it from the waiter.
         assert_eq!(counter.lock.locked(), !(here && there));
+    });
+}
+
+/// A deadlock ends the check, and not the process, though the last thread to wait holds a guard.
+#[test]
+fn locks_in_two_orders_are_a_deadlock() {
+    must_fail("deadlock", || {
+        let locks = Arc::new((Lock::new(), Lock::new()));
+        let other = spawn(&locks, |(first, second)| {
+            let _second = second.guard();
+            let _first = first.guard();
+        });
+        let first = locks.0.guard();
+        drop(locks.1.guard());
+        drop(first);
+        other.join().unwrap();
     });
 }

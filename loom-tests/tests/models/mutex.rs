@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use racefree_loom::{Mutex, MutexGuard};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with, spawn,
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with,
+    must_fail, spawn,
 };
 
 fn add(mutex: &Mutex<usize>, rounds: usize) {
@@ -85,4 +86,17 @@ fn timeout_against_unlock() {
 #[test]
 fn deadline_against_unlock() {
     timed_against_unlock(|mutex| mutex.try_lock_until(Instant::now() + TIMEOUT));
+}
+
+/// See [`super::lock::locks_in_two_orders_are_a_deadlock`].
+#[test]
+fn mutexes_in_two_orders_are_a_deadlock() {
+    must_fail("deadlock", || {
+        let mutexes = Arc::new((Mutex::new(0), Mutex::new(0)));
+        let other = spawn(&mutexes, |(first, second)| {
+            *second.lock() += *first.lock();
+        });
+        *mutexes.0.lock() += *mutexes.1.lock();
+        other.join().unwrap();
+    });
 }
