@@ -40,7 +40,7 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 use crate::error::BrokenBarrierError;
 use crate::queue::{self, Locked, Message, Queue};
-use crate::sync::{AtomicU32, Ordering, const_fn, is_deadlocked};
+use crate::sync::{AtomicU32, Ordering, const_fn, unless_deadlocked};
 
 /// The round is complete.
 const PASSED: Message = queue::WOKEN;
@@ -326,9 +326,7 @@ impl Barrier {
         if let Some(action) = &self.action {
             // What the action leaves half done is for those to judge who see the barrier broken.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(action)) {
-                if !is_deadlocked() {
-                    self.break_for_all(locked, ACTION_PANICKED);
-                }
+                unless_deadlocked(|| self.break_for_all(locked, ACTION_PANICKED));
                 resume_unwind(panic);
             }
         }

@@ -6,7 +6,7 @@ use core::mem;
 use std::thread;
 
 use crate::ReleaseError;
-use crate::sync::is_deadlocked;
+use crate::sync::unless_deadlocked;
 
 /// What a guard can hold: implemented by this crate's primitives, and by nothing else.
 pub trait Guarded: sealed::Sealed {}
@@ -94,15 +94,14 @@ impl<'a, P: Guarded> Guard<'a, P> {
 impl<P: Guarded> Drop for Guard<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        if is_deadlocked() {
-            return;
-        }
-        if let Err(error) = self.primitive.release_guarded() {
-            // A second panic would abort the process and hide the first.
-            if !thread::panicking() {
-                panic!("{error}");
+        unless_deadlocked(|| {
+            if let Err(error) = self.primitive.release_guarded() {
+                // A second panic would abort the process and hide the first.
+                if !thread::panicking() {
+                    panic!("{error}");
+                }
             }
-        }
+        });
     }
 }
 

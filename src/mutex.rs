@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use crate::lock::Lock;
-use crate::sync::{UnsafeCell, const_fn, is_deadlocked};
+use crate::sync::{UnsafeCell, const_fn, unless_deadlocked};
 
 /// Data that one thread at a time can use. Python has no such thing: there a lock stands beside
 /// what it protects.
@@ -341,10 +341,9 @@ struct Unlock<'a>(&'a Lock);
 impl Drop for Unlock<'_> {
     #[inline]
     fn drop(&mut self) {
-        if is_deadlocked() {
-            return;
-        }
-        let released = self.0.release();
-        debug_assert!(released.is_ok(), "only the guard can release it");
+        unless_deadlocked(|| {
+            let released = self.0.release();
+            debug_assert!(released.is_ok(), "only the guard can release it");
+        });
     }
 }

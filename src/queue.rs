@@ -48,7 +48,9 @@ use crate::deadline::Deadline;
 use crate::futex::{self, Outcome, Private};
 use crate::lock::Lock;
 use crate::spin;
-use crate::sync::{AtomicU32, MODELLED, Ordering, UnsafeCell, const_fn, is_deadlocked, with_kept};
+use crate::sync::{
+    AtomicU32, MODELLED, Ordering, UnsafeCell, const_fn, unless_deadlocked, with_kept,
+};
 
 /// How a wait ended: anything but the two states below.
 pub(crate) type Message = u32;
@@ -277,11 +279,10 @@ fn wake_first(chain: *const Waiter, message: Message) {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        if is_deadlocked() {
-            return;
-        }
-        let released = self.0.lock.release();
-        debug_assert!(released.is_ok(), "nobody else has this lock");
+        unless_deadlocked(|| {
+            let released = self.0.lock.release();
+            debug_assert!(released.is_ok(), "nobody else has this lock");
+        });
     }
 }
 

@@ -4,7 +4,7 @@
 pub(crate) use imp::{AtomicU32, AtomicU64, UnsafeCell, thread_id};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) use {
-    crate::futex::modelled::{is_deadlocked, with_kept},
+    crate::futex::modelled::{unless_deadlocked, with_kept},
     imp::{peek, thread},
 };
 
@@ -52,11 +52,11 @@ pub(crate) fn with_kept<T, R>(value: T, with: impl FnOnce(&T) -> R) -> R {
     with(&value)
 }
 
-/// Whether a checker has found a deadlock, so that a drop has nothing to give back any more.
+/// Runs `give_back`, what a drop has to do: always, but for a checker.
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
 #[inline]
-pub(crate) const fn is_deadlocked() -> bool {
-    false
+pub(crate) fn unless_deadlocked(give_back: impl FnOnce()) {
+    give_back();
 }
 
 /// `fetch_update`, which begins with a guess at what it finds: a load would have to wait for a change

@@ -89,11 +89,12 @@ pub(crate) fn calls() -> FutexCalls {
     QUEUE.with_borrow(|queue| queue.calls)
 }
 
-/// Whether the checker has found a deadlock: it then panics in the last thread that came to wait, and
-/// in loom, each further step of that thread would be a panic of its own. So what is dropped by the
-/// first is to do nothing.
-pub(crate) fn is_deadlocked() -> bool {
-    QUEUE.with_borrow(|queue| queue.deadlocked)
+/// Runs `give_back`, unless the checker has found a deadlock: it then panics in the last thread that
+/// came to wait, and in loom, each further step of that thread would be a panic of its own.
+pub(crate) fn unless_deadlocked(give_back: impl FnOnce()) {
+    if !QUEUE.with_borrow(|queue| queue.deadlocked) {
+        give_back();
+    }
 }
 
 /// Parks until unparked, or for no reason. Panics if that is a deadlock.
