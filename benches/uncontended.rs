@@ -5,13 +5,13 @@
 //! the same in turns, which is where ratios should be taken from.
 
 #[path = "contention/os.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared with the laboratory, which uses all of it")]
 mod os;
 #[path = "contention/timed.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared with the laboratory, which uses all of it")]
 mod timed;
 #[path = "contention/variants.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared with the laboratory, which uses all of it")]
 mod variants;
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -185,8 +185,7 @@ mod imp {
                 value: atomic::$Atomic,
             }
 
-            // Each has what a word may need, also what no primitive uses today.
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "of what a word may need, no primitive uses all")]
             impl $Atomic {
                 pub(crate) fn new(value: $value) -> Self {
                     Self {

@@ -300,8 +300,8 @@ mod crowds {
     static TURN: StdMutex<()> = StdMutex::new(());
 
     fn a_crowd_waits_and_all_go<C: Closed>() {
-        // Wine guards its queue with a lock that spins and never yields: two thousand who wake at
-        // once keep their processors busy with it for longer than the limit.
+        // Wine guards its queue with a lock that spins and never yields: of two thousand who woke at
+        // once, few had got through it after four minutes.
         const WAITERS: u32 = if cfg!(windows) { 200 } else { 2000 };
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let closed = forever(C::closed(WAITERS));

@@ -39,11 +39,11 @@ pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Inst
 }
 
 pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
-    // SAFETY: the word may be gone, see the module above, so nothing here reads it: rustix hands
-    // its address to the kernel, which looks it up in a table of sleepers. That a reference to an
-    // atomic may outlive what it refers to, if it is not used, is what std's own locks rely on,
-    // and why the compiler marks no reference to an `UnsafeCell` as dereferenceable
-    // (rust-lang/rust 98017).
+    // The word may be gone, see the module above. That a reference to an atomic may outlive what it
+    // refers to, if it is not used, is what std's own locks rely on, and why the compiler marks no
+    // reference to an `UnsafeCell` as dereferenceable (rust-lang/rust 98017).
+    // SAFETY: as just said, for nothing here reads it: rustix hands its address to the kernel, which
+    // looks it up in a table of sleepers.
     let word = unsafe { &*word };
     // The kernel reads the count as an i32. It fails only for an address that was never valid.
     let _ = futex::wake(word, S::FLAGS, count.min(i32::MAX as u32));
