@@ -1,10 +1,11 @@
 //! What the primitives are built from: atomics, cells and thread identity, from `core` and `std`,
-//! or from one of the two checkers. The only place, with `futex` and `model`, that knows which.
+//! or from one of the two checkers. The only place, with `futex` and `model`, that knows which. It
+//! uses nothing of this crate.
 
 pub(crate) use imp::{AtomicU32, AtomicU64, UnsafeCell, thread_id};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) use {
-    crate::futex::modelled::{unless_deadlocked, with_kept},
+    execution::{begin, deadlocked, unless_deadlocked, with_kept},
     imp::{peek, thread},
 };
 
@@ -78,6 +79,54 @@ pub(crate) fn fetch_update_from(
         return Ok(guess);
     }
     word.fetch_update(set_order, fetch_order, update)
+}
+
+/// The execution that a checker runs.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+mod execution {
+    use std::any::Any;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    #[derive(Default)]
+    struct Execution {
+        kept: Vec<Rc<dyn Any>>,
+        deadlocked: bool,
+    }
+
+    thread_local! {
+        // All the threads of a model run on one thread of the system, one at a time.
+        static EXECUTION: RefCell<Execution> = RefCell::default();
+    }
+
+    /// Begins an execution: nothing is kept, and there is no deadlock.
+    pub(crate) fn begin() {
+        // What was kept is dropped with nothing borrowed.
+        drop(EXECUTION.take());
+    }
+
+    /// Runs `with` on `value`, which stays alive until the execution ends: so that a wake can look
+    /// at a word whose waiter has gone. The kernel does not look at it.
+    pub(crate) fn with_kept<T: 'static, R>(value: T, with: impl FnOnce(&T) -> R) -> R {
+        let value = Rc::new(value);
+        let kept = Rc::clone(&value);
+        EXECUTION.with_borrow_mut(|execution| execution.kept.push(kept));
+        with(&value)
+    }
+
+    /// The checker has found a deadlock: it panics in the calling thread, the last that came to
+    /// wait.
+    pub(crate) fn deadlocked() {
+        EXECUTION.with_borrow_mut(|execution| execution.deadlocked = true);
+    }
+
+    /// Runs `give_back`, unless the checker has found a deadlock: in loom, each further step of the
+    /// thread in which it panics then would be a panic of its own.
+    pub(crate) fn unless_deadlocked(give_back: impl FnOnce()) {
+        if !EXECUTION.with_borrow(|execution| execution.deadlocked) {
+            give_back();
+        }
+    }
 }
 
 /// The real machine.

@@ -23,6 +23,7 @@ use std::time::Instant;
 use crate::deadline::Deadline;
 use crate::sync::AtomicU32;
 
+pub(crate) mod choices;
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) mod modelled;
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]

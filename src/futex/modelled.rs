@@ -23,28 +23,18 @@
 //! A waiter that nobody wakes stays parked, which the checker reports as a deadlock: that is how a lost
 //! wake-up shows.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::mem;
-use std::rc::Rc;
 use std::time::Instant;
 
+use super::choices::{Config, FutexCalls, WakeOrder};
 use super::{Outcome, Private};
-use crate::model::{FutexCalls, WakeOrder};
-use crate::sync::{AtomicU32, peek, thread};
+use crate::sync::{self, AtomicU32, peek, thread};
 
 pub(crate) trait Scope {}
 
 impl Scope for Private {}
-
-/// What a model may choose.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Config {
-    /// How many waits, in each execution, end for no reason.
-    pub(crate) spurious_wakeups: usize,
-    pub(crate) wake_order: WakeOrder,
-}
 
 struct Sleeper {
     id: usize,
@@ -59,8 +49,6 @@ struct Queue {
     next_id: usize,
     config: Config,
     calls: FutexCalls,
-    kept: Vec<Rc<dyn Any>>,
-    deadlocked: bool,
 }
 
 thread_local! {
@@ -71,6 +59,7 @@ thread_local! {
 
 /// Begins an execution: nobody sleeps, and the budget of spurious wake-ups is whole.
 pub(crate) fn begin(config: Config) {
+    sync::begin();
     QUEUE.with_borrow_mut(|queue| {
         *queue = Queue {
             config,
@@ -89,36 +78,19 @@ pub(crate) fn calls() -> FutexCalls {
     QUEUE.with_borrow(|queue| queue.calls)
 }
 
-/// Runs `give_back`, unless the checker has found a deadlock: it then panics in the last thread that
-/// came to wait, and in loom, each further step of that thread would be a panic of its own.
-pub(crate) fn unless_deadlocked(give_back: impl FnOnce()) {
-    if !QUEUE.with_borrow(|queue| queue.deadlocked) {
-        give_back();
-    }
-}
-
 /// Parks until unparked, or for no reason. Panics if that is a deadlock.
 fn park() {
     struct Deadlock;
 
     impl Drop for Deadlock {
         fn drop(&mut self) {
-            QUEUE.with_borrow_mut(|queue| queue.deadlocked = true);
+            sync::deadlocked();
         }
     }
 
     let panics = Deadlock;
     thread::park();
     mem::forget(panics);
-}
-
-/// Runs `with` on `value`, which stays alive until the execution ends: so that a wake can look at a
-/// word whose waiter has gone. The kernel does not look at it.
-pub(crate) fn with_kept<T: 'static, R>(value: T, with: impl FnOnce(&T) -> R) -> R {
-    let value = Rc::new(value);
-    let kept = Rc::clone(&value);
-    QUEUE.with_borrow_mut(|queue| queue.kept.push(kept));
-    with(&value)
 }
 
 fn enqueue(word: &AtomicU32) -> usize {

@@ -1,0 +1,96 @@
+//! Check your own code with the primitives that you ship: one test body, three engines.
+//!
+//! [`check`] runs a closure again and again, with the primitives of this crate in it, and the
+//! threads, atomics and cells of this module:
+//!
+//! | built with | engine | what it runs |
+//! |---|---|---|
+//! | `--cfg loom`, feature `loom` | [loom] | every interleaving, and every value that the memory orderings allow a load to see |
+//! | `--cfg shuttle`, feature `shuttle` | [shuttle] | random interleavings, sequentially consistent: for what is too large for loom |
+//! | neither | real threads | as many runs as [`Builder::executions`] says |
+//!
+//! A panic, a deadlock, and two accesses to a [`RaceCell`] that are not ordered, fail the check.
+//! The README says how to switch it on.
+//!
+//! Under loom nothing of this crate can be used outside of a check, at most 5 threads run, the
+//! closure's own among them, and primitives can not be `static`s, as loom has to be told of each
+//! when it is made; nor may they be used where you have told loom to `stop_exploring`. The closure
+//! has to do the same each time: no clock that decides, no random numbers, nothing left over from
+//! the run before. Time does not pass in either checker: a wait with a timeout may end in either
+//! way, and both are explored.
+//!
+//! [loom]: https://docs.rs/loom
+//! [shuttle]: https://docs.rs/shuttle
+//!
+//! # Examples
+//!
+//! ```
+//! use racefree::Lock;
+//! use racefree::model::{RaceCell, check, sync::Arc, thread};
+//!
+//! check(|| {
+//!     let shared = Arc::new((Lock::new(), RaceCell::new(0)));
+//!     let add = |shared: &(Lock, RaceCell<i32>)| {
+//!         let _guard = shared.0.guard();
+//!         shared.1.with_mut(|count| *count += 1);
+//!     };
+//!     let other = thread::spawn({
+//!         let shared = Arc::clone(&shared);
+//!         move || add(&shared)
+//!     });
+//!     add(&shared);
+//!     other.join().unwrap();
+//!     assert_eq!(shared.1.with(|count| *count), 2);
+//! });
+//! ```
+
+// Above everything but `lib.rs`: one room a file, and what each uses is at its head.
+
+mod builder;
+mod cells;
+mod engine;
+mod report;
+mod settings;
+pub mod sync;
+pub mod thread;
+
+pub use builder::Builder;
+pub use cells::RaceCell;
+pub use report::{Engine, Report};
+
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+pub use crate::futex::choices::FutexCalls;
+pub use crate::futex::choices::WakeOrder;
+
+/// Checks `body` as the engine does by default: [`Builder::check`] of [`Builder::new`].
+///
+/// # Panics
+///
+/// If an execution fails.
+///
+/// # Examples
+///
+/// ```
+/// let report = racefree::model::check(|| assert!(racefree::Lock::new().try_acquire()));
+/// assert!(report.executions > 0);
+/// ```
+pub fn check(body: impl Fn() + Send + Sync + 'static) -> Report {
+    Builder::new().check(body)
+}
+
+/// How many threads sleep in this crate's primitives, at this moment of the execution: for a check
+/// of what happens to one that is certainly asleep. Only with loom and shuttle; not a step of its
+/// own.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+#[must_use]
+pub fn sleepers() -> usize {
+    crate::futex::modelled::sleepers()
+}
+
+/// The system calls that this crate's primitives would have made, since the execution began: for a
+/// check that there are no more than need be. Only with loom and shuttle; not a step of its own.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+#[must_use]
+pub fn futex_calls() -> FutexCalls {
+    crate::futex::modelled::calls()
+}

@@ -1,0 +1,26 @@
+//! How a check is to be run: what [`Builder`](super::Builder) collects and the engines read. Plain
+//! data, which uses only what a model may choose of its futex.
+
+use crate::futex::choices::WakeOrder;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) preemption_bound: Option<usize>,
+    pub(crate) executions: Option<usize>,
+    pub(crate) max_steps: usize,
+    pub(crate) spurious_wakeups: usize,
+    pub(crate) wake_order: WakeOrder,
+    pub(crate) seed: u64,
+    pub(crate) pct: Option<usize>,
+    pub(crate) replay: Option<String>,
+}
+
+impl Settings {
+    #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+    pub(super) fn futex(&self) -> crate::futex::choices::Config {
+        crate::futex::choices::Config {
+            spurious_wakeups: self.spurious_wakeups,
+            wake_order: self.wake_order,
+        }
+    }
+}
