@@ -1,64 +1,20 @@
-//! `threading.Barrier`.
-//!
-//! # State machine
-//!
-//! A [`Queue`] of those who wait for the round to be complete, and beside it why the barrier is
-//! broken, if it is. Both are changed by who holds the queue's lock.
-//!
-//! | step | broken | waiting | and then |
-//! |---|---|---|---|
-//! | wait, not the last | no | one more | sleeps until it is woken |
-//! | wait, the last | no | none | runs the action, wakes all: passed |
-//! | wait, the last, whose action panics | becomes so | none | wakes all: broken; goes on to panic |
-//! | wait | yes | none | error |
-//! | out of time | becomes so | none | wakes all: broken; error |
-//! | abort | becomes so | none | wakes all: broken |
-//! | reset | no longer | none | wakes all: broken |
-//!
-//! CPython's barrier is *draining* after a round: who comes meanwhile has to wait until all of the
-//! round have gone, as these have yet to read how it ended. Here each of them is told by a message
-//! of its own and leaves the queue in the same step as the round ends: so who comes next is of the
-//! next round, and has nobody to wait for.
-//!
-//! # Invariants
-//!
-//! 1. Of those who enter a round, each has another index, from 0, in the order of coming. The last
-//!    has `parties - 1`, and never enters the queue: so there are always fewer in it than parties.
-//!    (models `barrier::two_rounds`, `barrier::three_of_two`)
-//! 2. Who is in the queue when a round ends, whether passed or broken, is of that round; all of it
-//!    are told the same. (models `barrier::abort_against_wait`, `barrier::three_of_two`)
-//! 3. While the barrier is broken nobody is in the queue. (model `barrier::timeout_*`)
-//! 4. The action runs once for each round, before anybody is let go, and after all have come: what
-//!    was written before a wait is there to see for the action, and for all after it. (model
-//!    `barrier::the_action_runs_before_anybody_goes`)
+//! `threading.Barrier`: the face of [`raw::Barrier`], where its state machine is.
 
 use core::fmt;
-use core::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
-use std::panic::{catch_unwind, resume_unwind};
-use std::time::Duration;
+use core::panic::{RefUnwindSafe, UnwindSafe};
+use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 use crate::error::BrokenBarrierError;
-use crate::queue::{self, Locked, Message, Queue};
-use crate::sync::{AtomicU32, Ordering, const_fn, unless_deadlocked};
+use crate::raw::{self, barrier};
+use crate::sync::const_fn;
 
-/// The round is complete.
-const PASSED: Message = queue::WOKEN;
-
-/// The barrier is not broken. Else it is the message to those who wait that says why.
-const INTACT: Message = 0;
-
-const ABORTED: Message = PASSED + 1;
-const RESET: Message = PASSED + 2;
-const TIMED_OUT: Message = PASSED + 3;
-const ACTION_PANICKED: Message = PASSED + 4;
-
-/// What a message other than [`PASSED`] tells a waiter.
-fn error(message: Message) -> BrokenBarrierError {
-    match message {
-        ABORTED => BrokenBarrierError::Aborted,
-        RESET => BrokenBarrierError::Reset,
-        TIMED_OUT => BrokenBarrierError::TimedOut,
+/// What a message of the state machine other than [`barrier::PASSED`] tells a waiter.
+fn error(why: barrier::Message) -> BrokenBarrierError {
+    match why {
+        barrier::ABORTED => BrokenBarrierError::Aborted,
+        barrier::RESET => BrokenBarrierError::Reset,
+        barrier::TIMED_OUT => BrokenBarrierError::TimedOut,
         _action_panicked => BrokenBarrierError::ActionPanicked,
     }
 }
@@ -90,12 +46,8 @@ fn error(message: Message) -> BrokenBarrierError {
 /// assert_eq!(indices, [0, 1, 2]);
 /// ```
 pub struct Barrier {
-    parties: usize,
-    queue: Queue,
-    /// [`INTACT`], or why not.
-    broken: AtomicU32,
+    raw: raw::Barrier,
     timeout: Option<Duration>,
-    action: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 // A panic in the action breaks the barrier for all to see.
@@ -118,22 +70,24 @@ impl Barrier {
         /// ```
         #[must_use]
         pub fn new(parties: usize) -> Self {
-            assert!(parties > 0, "parties must be > 0");
             Self {
-                parties,
-                queue: Queue::new(),
-                broken: AtomicU32::new(INTACT),
+                raw: raw::Barrier::new(parties),
                 timeout: None,
-                action: None,
             }
         }
     }
 
-    /// With something to do once for each round: by the thread that comes last, when all have
-    /// come, and before any of them goes on.
+    /// With an action that runs once in each round: in the thread that came last, when all parties
+    /// have come, and before any of them goes on.
     ///
-    /// Python's `Barrier(parties, action)`. As there, those who come, and `reset` and `abort`,
-    /// wait while it runs; so the action may call none of these on its own barrier.
+    /// The action runs under no lock. While it runs, [`abort`](Self::abort) and
+    /// [`reset`](Self::reset) return at once and end the round, a wait whose timeout runs out breaks
+    /// the barrier, and threads that come wait for the next round. The action never runs in two
+    /// threads at once. It may call every method of its own barrier but the waits, which would wait
+    /// for the action itself.
+    ///
+    /// Python's `Barrier(parties, action)`. In CPython the action runs under the barrier's lock:
+    /// timeouts do not count while it runs, and a call of the barrier's methods in it is a deadlock.
     ///
     /// # Examples
     ///
@@ -152,7 +106,7 @@ impl Barrier {
     /// ```
     #[must_use]
     pub fn with_action(mut self, action: impl Fn() + Send + Sync + 'static) -> Self {
-        self.action = Some(Box::new(action));
+        self.raw.set_action(Box::new(action));
         self
     }
 
@@ -170,7 +124,7 @@ impl Barrier {
     /// assert_eq!(barrier.wait(), Err(BrokenBarrierError::TimedOut));
     /// ```
     #[must_use]
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
@@ -227,8 +181,33 @@ impl Barrier {
         self.wait_by(|| Deadline::after(timeout))
     }
 
+    /// As [`wait_timeout`](Self::wait_timeout), but until `deadline`: for several waits that share
+    /// one end.
+    ///
+    /// # Errors
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use racefree::{Barrier, BrokenBarrierError};
+    ///
+    /// let barrier = Barrier::new(2);
+    /// assert_eq!(barrier.wait_until(Instant::now()), Err(BrokenBarrierError::TimedOut));
+    /// ```
+    pub fn wait_until(&self, deadline: Instant) -> Result<usize, BrokenBarrierError> {
+        self.wait_by(|| Deadline::At(deadline))
+    }
+
     /// Makes the barrier as new: whoever waits is told that the round is broken, and whoever comes
-    /// is of a new one. Waits only for an action that runs.
+    /// is of a new one. Never waits.
+    ///
+    /// While an action runs, its round is broken, too. The next round is not complete before that
+    /// action has ended.
     ///
     /// # Examples
     ///
@@ -239,14 +218,11 @@ impl Barrier {
     /// assert_eq!(barrier.wait(), Ok(0));
     /// ```
     pub fn reset(&self) {
-        let locked = self.queue.lock();
-        // Relaxed, as every access: who decides by it holds the lock.
-        self.broken.store(INTACT, Ordering::Relaxed);
-        locked.wake(queue::ALL, RESET);
+        self.raw.reset();
     }
 
-    /// Breaks the barrier: whoever waits, and whoever comes until it is reset, is told so. Waits
-    /// only for an action that runs.
+    /// Breaks the barrier: whoever waits, and whoever comes until it is reset, is told so.
+    /// Never waits, and ends the round whose action runs.
     ///
     /// For a party that cannot come, so that the others do not wait for ever.
     ///
@@ -260,7 +236,7 @@ impl Barrier {
     /// assert_eq!(barrier.wait(), Err(BrokenBarrierError::Aborted));
     /// ```
     pub fn abort(&self) {
-        self.break_for_all(self.queue.lock(), ABORTED);
+        self.raw.abort();
     }
 
     /// How many have to come.
@@ -272,7 +248,7 @@ impl Barrier {
     /// ```
     #[must_use]
     pub fn parties(&self) -> usize {
-        self.parties
+        self.raw.parties()
     }
 
     /// How many wait. By the time you look, that may have changed.
@@ -284,7 +260,7 @@ impl Barrier {
     /// ```
     #[must_use]
     pub fn n_waiting(&self) -> usize {
-        self.queue.len() as usize
+        self.raw.n_waiting()
     }
 
     /// Whether the barrier is broken. By the time you look, that may have changed.
@@ -298,44 +274,11 @@ impl Barrier {
     /// ```
     #[must_use]
     pub fn broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed) != INTACT
+        self.raw.broken()
     }
 
     fn wait_by(&self, deadline: impl FnOnce() -> Deadline) -> Result<usize, BrokenBarrierError> {
-        let locked = self.queue.lock();
-        let broken = self.broken.load(Ordering::Relaxed);
-        if broken != INTACT {
-            return Err(error(broken));
-        }
-        let index = locked.len() as usize;
-        if index + 1 == self.parties {
-            self.act_and_pass(locked);
-            return Ok(index);
-        }
-        match locked.wait(deadline) {
-            Ok(PASSED) => Ok(index),
-            Ok(message) => Err(error(message)),
-            Err(locked) => {
-                self.break_for_all(locked, TIMED_OUT);
-                Err(BrokenBarrierError::TimedOut)
-            }
-        }
-    }
-
-    fn act_and_pass(&self, locked: Locked<'_>) {
-        if let Some(action) = &self.action {
-            // What the action leaves half done is for those to judge who see the barrier broken.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(action)) {
-                unless_deadlocked(|| self.break_for_all(locked, ACTION_PANICKED));
-                resume_unwind(panic);
-            }
-        }
-        locked.wake(queue::ALL, PASSED);
-    }
-
-    fn break_for_all(&self, locked: Locked<'_>, why: Message) {
-        self.broken.store(why, Ordering::Relaxed);
-        locked.wake(queue::ALL, why);
+        self.raw.wait_by(deadline).map_err(error)
     }
 }
 
@@ -346,6 +289,6 @@ impl fmt::Debug for Barrier {
         if self.broken() {
             return f.write_str("broken>");
         }
-        write!(f, "waiters={}/{}>", self.n_waiting(), self.parties)
+        write!(f, "waiters={}/{}>", self.n_waiting(), self.parties())
     }
 }

@@ -35,16 +35,17 @@ use crate::deadline::Deadline;
 use crate::error::{NotOwnerError, ReleaseError};
 use crate::guard::{Guard, Guarded};
 use crate::lock::Lock;
-use crate::queue::{self, Queue};
+use crate::lockable::sealed::{ConditionLockable, Lockable};
+use crate::raw::{Queue, queue};
 use crate::rlock::RLock;
 use crate::sync::const_fn;
 
 /// What a [`Condition`] can have as its lock: a [`Lock`], an [`RLock`], a reference to one, or an
 /// [`Arc`] of one. Implemented for these, and for nothing else.
-pub trait ConditionLock: sealed::Sealed<Lock: sealed::Lockable> {}
+pub trait ConditionLock: sealed::Sealed<Lock: Guarded + ConditionLockable> {}
 
-pub(crate) mod sealed {
-    use super::{Arc, Duration, Guarded, Instant, Lock, RLock, ReleaseError};
+mod sealed {
+    use super::{Arc, Lock, RLock};
 
     /// Leads to the lock, wherever it is.
     pub trait Sealed {
@@ -84,30 +85,9 @@ pub(crate) mod sealed {
             (**self).lock()
         }
     }
-
-    /// A lock, with what Python's `Condition` asks of it.
-    pub trait Lockable: Guarded {
-        /// Whether the calling thread may be the owner, as far as the lock can tell. CPython's
-        /// `_is_owned`.
-        fn may_be_owned(&self) -> bool;
-
-        /// Releases it whole, and has what restores it; `None` if it is not the caller's.
-        fn release_save(&self) -> Option<u32>;
-
-        /// Acquires it as it was.
-        fn acquire_restore(&self, saved: u32);
-
-        fn acquire(&self);
-        fn try_acquire(&self) -> bool;
-        fn acquire_timeout(&self, timeout: Duration) -> bool;
-        fn acquire_until(&self, deadline: Instant) -> bool;
-        fn release(&self) -> Result<(), ReleaseError>;
-    }
 }
 
-use sealed::{Lockable, Sealed};
-
-impl<L: Sealed<Lock: Lockable>> ConditionLock for L {}
+impl<L: sealed::Sealed<Lock: Guarded + ConditionLockable>> ConditionLock for L {}
 
 /// A lock, and threads that wait under it for something to come true: Python's
 /// `threading.Condition`.
@@ -204,7 +184,7 @@ impl<L: ConditionLock> Condition<L> {
     /// ```
     #[inline]
     pub fn acquire(&self) {
-        self.lock.lock().acquire();
+        self.lock.lock().acquire_by(|| Deadline::Never);
     }
 
     /// Acquires the lock if it is free: see [`Lock::try_acquire`] or [`RLock::try_acquire`].
@@ -221,7 +201,7 @@ impl<L: ConditionLock> Condition<L> {
     #[inline]
     #[must_use = "the lock may not have been acquired"]
     pub fn try_acquire(&self) -> bool {
-        self.lock.lock().try_acquire()
+        self.lock.lock().attempt()
     }
 
     /// Acquires the lock, waiting for it no longer than `timeout`: see [`Lock::acquire_timeout`] or
@@ -241,7 +221,7 @@ impl<L: ConditionLock> Condition<L> {
     #[inline]
     #[must_use = "the lock may not have been acquired"]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.lock.lock().acquire_timeout(timeout)
+        self.lock.lock().acquire_by(|| Deadline::after(timeout))
     }
 
     /// Acquires the lock, waiting for it no longer than until `deadline`: see
@@ -259,7 +239,7 @@ impl<L: ConditionLock> Condition<L> {
     #[inline]
     #[must_use = "the lock may not have been acquired"]
     pub fn acquire_until(&self, deadline: Instant) -> bool {
-        self.lock.lock().acquire_until(deadline)
+        self.lock.lock().acquire_by(|| Deadline::At(deadline))
     }
 
     /// Releases the lock: see [`Lock::release`] or [`RLock::release`].
@@ -277,7 +257,7 @@ impl<L: ConditionLock> Condition<L> {
     /// ```
     #[inline]
     pub fn release(&self) -> Result<(), ReleaseError> {
-        self.lock.lock().release()
+        self.lock.lock().give_back()
     }
 
     /// Acquires the lock, and releases it when the guard is dropped: Python's `with condition:`.
@@ -439,6 +419,29 @@ impl<L: ConditionLock> Condition<L> {
         self.wait_for_by(predicate, || Deadline::after(timeout))
     }
 
+    /// As [`wait_for_timeout`](Self::wait_for_timeout), but until `deadline`: for several waits that
+    /// share one end.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_for`](Self::wait_for).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let condition = racefree::Condition::new();
+    /// let _guard = condition.guard();
+    /// assert!(!condition.wait_for_until(|| false, std::time::Instant::now())?);
+    /// # Ok::<(), racefree::NotOwnerError>(())
+    /// ```
+    pub fn wait_for_until(
+        &self,
+        predicate: impl FnMut() -> bool,
+        deadline: Instant,
+    ) -> Result<bool, NotOwnerError> {
+        self.wait_for_by(predicate, || Deadline::At(deadline))
+    }
+
     /// Notifies those who wait, in the order in which they came, but no more than `n` of them. Never
     /// waits, and keeps the lock: they go on when they have it.
     ///
@@ -500,6 +503,12 @@ impl<L: ConditionLock> Condition<L> {
             return Err(NotOwnerError::Wait);
         }
         let deadline = deadline();
+        if deadline.has_passed() {
+            // Not a waiter for a moment: else notifications could reach it again and again.
+            let saved = lock.release_save().ok_or(NotOwnerError::Wait)?;
+            lock.acquire_restore(saved);
+            return Ok(false);
+        }
         let mut saved = None;
         let waited = self.queue.lock().wait(|| {
             saved = lock.release_save();
@@ -532,12 +541,15 @@ impl<L: ConditionLock> Condition<L> {
             return Ok(true);
         }
         let deadline = deadline();
-        while self.wait_by(|| deadline)? {
+        loop {
+            let notified = self.wait_by(|| deadline)?;
             if predicate() {
                 return Ok(true);
             }
+            if !notified || deadline.has_passed() {
+                return Ok(false);
+            }
         }
-        Ok(predicate())
     }
 
     #[cold]

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::sync::MODELLED;
+
 /// How long to wait: the one type that every slow path takes, so that there is one, not three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deadline {
+pub enum Deadline {
     /// Do not wait at all.
     Now,
     /// Wait until this instant of the monotonic clock.
@@ -23,6 +25,16 @@ impl Deadline {
         Instant::now()
             .checked_add(timeout)
             .map_or(Self::Never, Self::At)
+    }
+
+    /// Whether there is no time left. Under a checker time does not pass: there the futex decides
+    /// when a wait is over.
+    pub(crate) fn has_passed(self) -> bool {
+        match self {
+            Self::Now => true,
+            Self::At(instant) => !MODELLED && Instant::now() >= instant,
+            Self::Never => false,
+        }
     }
 }
 

@@ -1,75 +1,17 @@
-//! `threading.Event`.
-//!
-//! # State machine
-//!
-//! One word: a flag, a bit that says that nobody sleeps, and an epoch that counts how often it was
-//! taken away.
-//!
-//! | bits | name | meaning |
-//! |---|---|---|
-//! | 0 | `SET` | the event is set |
-//! | 1 | `QUIET` | nobody has come to sleep since the last set |
-//! | 2 to 31 | epoch | goes up by one each time that `QUIET` goes |
-//!
-//! | step | from | to | and then |
-//! |---|---|---|---|
-//! | wait | `SET` | the same | returns true |
-//! | wait | `QUIET`, not `SET` | next epoch, no `QUIET` | sleeps while it is just that; looks again |
-//! | wait | neither | the same | the same |
-//! | look again | any other than it sleeps on | the same | returns true |
-//! | look again | what it sleeps on | the same | sleeps again, or returns false if its time is up |
-//! | set | any | with `SET` and `QUIET` | wakes all if it was not `QUIET` |
-//! | clear | any | without `SET` | |
-//!
-//! A wait polls for a while before it does the step that the table calls so, or sleeps: that is
-//! when it begins. What is set and cleared again before that may go by unseen, as in CPython what
-//! comes before the wait has the condition's lock.
-//!
-//! # Invariants
-//!
-//! 1. `SET` is never without `QUIET`: what a waiter sleeps on is an epoch without either.
-//! 2. It stays that until the next set: nothing but a set can change it, a clear does not. After
-//!    that set the word has `QUIET`, or a later epoch: a waiter that was there when the event was
-//!    set sees so for ever, also if it is cleared at once. (models `event::pulse_*`)
-//! 3. While a thread sleeps the word is what it sleeps on, or the wake of all is under way: the
-//!    set that brought `QUIET` brings the wake. (models `event::hand_off_to_a_sleeper`,
-//!    `event::two_waiters`)
-//! 4. Who sees the set, in the flag or in what came after it, sees what was written before it: the
-//!    word is changed by read-modify-writes alone, so a later one continues the release sequence
-//!    of the set. (models `event::pulse_cleared_by_another`, `event::one_waiter`)
-//! 5. Who sees the clear sees what was written before it; and who clears, what was written before
-//!    the sets that are undone by that. (models `event::clear_publishes`,
-//!    `event::clear_sees_what_was_set`)
-//! 6. A waiter that times out leaves at most a word without `QUIET` that nobody sleeps on: one wake
-//!    for nothing. (models `event::timeout_against_set`, `event::timeout_beside_a_waiter`)
-//!
-//! The epoch has 30 bits. A waiter could take a new epoch for its own only if the event were waited
-//! for and set 2^30 times, exactly, between its being woken and its looking again.
+//! `threading.Event`: the face of [`raw::Event`], where its state machine is.
 
 use core::fmt;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
-use crate::futex::{self, Outcome, Private};
-use crate::spin;
-use crate::sync::{AtomicU32, Ordering, const_fn};
-
-const SET: u32 = 1;
-const QUIET: u32 = 2;
-
-/// What the first waiter makes of a word that is `QUIET`, and sleeps on: the next epoch.
-#[inline]
-const fn asleep_after(quiet: u32) -> u32 {
-    // The bit is the one below the epoch: it goes, and is carried.
-    quiet.wrapping_add(QUIET)
-}
+use crate::raw;
+use crate::sync::const_fn;
 
 /// A flag that threads can wait for: Python's `threading.Event`.
 ///
 /// [`set`](Self::set) lets through all who wait and all who come, until [`clear`](Self::clear)
-/// makes them wait again. A thread that was asleep when the event was set goes through, even if it
-/// is cleared at once. (One that has but begun to wait, and has yet to fall asleep, may miss a set
-/// that is followed by a clear, as in CPython one that has yet to get the condition's lock.)
+/// makes them wait again. A thread that waits when the event is set goes through, even if the event
+/// is cleared at once.
 ///
 /// It is 4 bytes, needs no allocation, and can be a `static`. What happens before a `set` happens
 /// before the return of each wait, each [`is_set`](Self::is_set) and each `clear` that saw it; and
@@ -88,7 +30,7 @@ const fn asleep_after(quiet: u32) -> u32 {
 /// assert!(ready.is_set());
 /// ```
 pub struct Event {
-    state: AtomicU32,
+    raw: raw::Event,
 }
 
 impl Event {
@@ -103,7 +45,7 @@ impl Event {
         #[must_use]
         pub fn new() -> Self {
             Self {
-                state: AtomicU32::new(QUIET),
+                raw: raw::Event::new(),
             }
         }
     }
@@ -120,7 +62,7 @@ impl Event {
     #[inline]
     #[must_use]
     pub fn is_set(&self) -> bool {
-        self.load() & SET != 0
+        self.raw.is_set()
     }
 
     /// Sets the event: all who wait go on, and nobody who comes has to wait. Never waits.
@@ -137,13 +79,7 @@ impl Event {
     /// ```
     #[inline]
     pub fn set(&self) {
-        let word = &raw const self.state;
-        // Release: what was written before is there to read for all who see this (invariant 4).
-        let before = self.state.fetch_or(SET | QUIET, Ordering::Release);
-        if before & QUIET == 0 {
-            // From here on the event may be gone: a waiter may have freed it.
-            futex::wake::<Private>(word, futex::ALL);
-        }
+        self.raw.set();
     }
 
     /// Clears the event: who comes now has to wait until it is set again. Never waits.
@@ -160,10 +96,7 @@ impl Event {
     /// ```
     #[inline]
     pub fn clear(&self) {
-        // Acquire: a set that came since the wait is undone, but not overlooked (invariant 5).
-        // Release: as in `set`. Not a store, which would end the release sequence of a set that
-        // waiters have yet to see (invariant 4).
-        self.state.fetch_and(!SET, Ordering::AcqRel);
+        self.raw.clear();
     }
 
     /// Waits until the event is set, as long as it takes.
@@ -179,7 +112,7 @@ impl Event {
     /// ```
     #[inline]
     pub fn wait(&self) {
-        self.wait_by(|| Deadline::Never);
+        self.raw.wait_by(|| Deadline::Never);
     }
 
     /// Waits until the event is set, no longer than `timeout`, and says whether it was.
@@ -201,7 +134,7 @@ impl Event {
     /// ```
     #[inline]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.wait_by(|| Deadline::after(timeout))
+        self.raw.wait_by(|| Deadline::after(timeout))
     }
 
     /// Waits until the event is set, no longer than until `deadline`, and says whether it was.
@@ -218,52 +151,7 @@ impl Event {
     /// ```
     #[inline]
     pub fn wait_until(&self, deadline: Instant) -> bool {
-        self.wait_by(|| Deadline::At(deadline))
-    }
-
-    #[inline]
-    fn wait_by(&self, deadline: impl FnOnce() -> Deadline) -> bool {
-        let entry = self.load();
-        entry & SET != 0 || self.wait_slow(entry, deadline())
-    }
-
-    /// Waits for an event that was in the state `entry`, which is not set.
-    #[cold]
-    fn wait_slow(&self, entry: u32, deadline: Deadline) -> bool {
-        if deadline == Deadline::Now {
-            return false;
-        }
-        // Where others sleep already, this is no quick exchange between two.
-        if entry & QUIET != 0 && spin::yield_until(deadline, || self.is_set()) {
-            return true;
-        }
-        // Relaxed: to come tells nobody anything. Acquire, if it is set by now: as in `load`.
-        let came = self
-            .state
-            .fetch_update(Ordering::Relaxed, Ordering::Acquire, |state| {
-                (state & (SET | QUIET) == QUIET).then(|| asleep_after(state))
-            });
-        let asleep = match came {
-            Ok(quiet) => asleep_after(quiet),
-            Err(set) if set & SET != 0 => return true,
-            Err(asleep) => asleep,
-        };
-        loop {
-            let outcome = futex::wait::<Private>(&self.state, asleep, deadline);
-            // The wake orders nothing: this does.
-            if self.load() != asleep {
-                return true;
-            }
-            if outcome == Outcome::TimedOut {
-                return false;
-            }
-        }
-    }
-
-    /// Acquire: pairs with the Release of `set` (invariant 4) and of `clear` (invariant 5).
-    #[inline]
-    fn load(&self) -> u32 {
-        self.state.load(Ordering::Acquire)
+        self.raw.wait_by(|| Deadline::At(deadline))
     }
 }
 

@@ -5,23 +5,12 @@ use core::marker::PhantomData;
 use core::mem;
 use std::thread;
 
-use crate::ReleaseError;
+use crate::error::ReleaseError;
+use crate::lockable::sealed::Lockable;
 use crate::sync::unless_deadlocked;
 
 /// What a guard can hold: implemented by this crate's primitives, and by nothing else.
-pub trait Guarded: sealed::Sealed {}
-
-pub(crate) mod sealed {
-    use crate::ReleaseError;
-
-    /// How a guard gives back what it holds.
-    pub trait Sealed {
-        /// A type that is `Send` if the release may come from another thread than the acquire.
-        type Release;
-
-        fn release_guarded(&self) -> Result<(), ReleaseError>;
-    }
-}
+pub trait Guarded: Lockable {}
 
 /// Marks a primitive whose acquirer must be the one who releases it. `Sync`, but not `Send`.
 pub(crate) type SameThread = std::sync::MutexGuard<'static, ()>;
@@ -85,7 +74,7 @@ impl<'a, P: Guarded> Guard<'a, P> {
     /// # Ok::<(), racefree::ReleaseError>(())
     /// ```
     pub fn release(self) -> Result<(), ReleaseError> {
-        let released = self.primitive.release_guarded();
+        let released = self.primitive.give_back();
         mem::forget(self);
         released
     }
@@ -95,7 +84,7 @@ impl<P: Guarded> Drop for Guard<'_, P> {
     #[inline]
     fn drop(&mut self) {
         unless_deadlocked(|| {
-            if let Err(error) = self.primitive.release_guarded() {
+            if let Err(error) = self.primitive.give_back() {
                 // A second panic would abort the process and hide the first.
                 if !thread::panicking() {
                     panic!("{error}");

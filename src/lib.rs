@@ -21,11 +21,12 @@ pub mod guide {
     }
 }
 mod lock;
+mod lockable;
 pub mod model;
 mod mutex;
-mod queue;
-#[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
 mod raw;
+#[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
+mod raw_mutex;
 mod rlock;
 mod semaphore;
 mod spin;
@@ -41,4 +42,4 @@ pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
 pub use rlock::RLock;
 pub use semaphore::{BoundedSemaphore, Semaphore};
 #[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
-pub use {lock_api, raw::ThreadId};
+pub use {lock_api, raw_mutex::ThreadId};

@@ -1,54 +1,14 @@
-//! `threading.Lock`.
-//!
-//! # State machine
-//!
-//! One word. It is the smallest of the mutexes in Ulrich Drepper, "Futexes Are Tricky" (2011),
-//! section "Mutex, Take 2", with the load before the slow path's exchange left out: whoever cannot
-//! have the lock at once says so and asks again in the same step.
-//!
-//! | state | meaning |
-//! |---|---|
-//! | `UNLOCKED` | free |
-//! | `LOCKED` | held, and nobody sleeps |
-//! | `CONTENDED` | held, and somebody may sleep |
-//!
-//! | step | from | to | and then |
-//! |---|---|---|---|
-//! | try | `UNLOCKED` | `LOCKED` | has it |
-//! | insist | `UNLOCKED` | `CONTENDED` | has it |
-//! | insist | `LOCKED`, `CONTENDED` | `CONTENDED` | sleeps while it is `CONTENDED`, insists again |
-//! | release | `LOCKED` | `UNLOCKED` | |
-//! | release | `CONTENDED` | `UNLOCKED` | wakes one |
-//! | release | `UNLOCKED` | `UNLOCKED` | error |
-//!
-//! # Invariants
-//!
-//! 1. Between a step to a held state from `UNLOCKED` and the next release there is no other such
-//!    step: one holder. (models `lock::exclusion*`)
-//! 2. Whoever acquires sees all that was written before the release that made it possible.
-//!    (model `lock::hand_over`)
-//! 3. While a thread sleeps, the word is `CONTENDED`, or a wake is under way, or a thread that was
-//!    woken has yet to insist: it makes the word `CONTENDED` again, as it cannot know that it was
-//!    the last. So no sleeper is forgotten. (models `lock::two_waiters_*`)
-//! 4. A waiter that times out leaves at most a `CONTENDED` that is not so, as does one that came to
-//!    insist and found it free: one wake for nothing. It has not consumed a wake. (models
-//!    `lock::timeout_against_release`, `lock::timeout_beside_a_waiter`)
-//! 5. Of two releases of one acquire, one is refused. (models `lock::double_release*`)
+//! `threading.Lock`: the face of [`raw::Lock`], where its state machine is.
 
 use core::fmt;
 use std::time::{Duration, Instant};
 
-use crate::condition::sealed::Lockable;
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;
-use crate::futex::{self, Outcome, Private};
-use crate::guard::{Guard, Guarded, sealed};
-use crate::spin;
-use crate::sync::{AtomicU32, Ordering, const_fn};
-
-const UNLOCKED: u32 = 0;
-const LOCKED: u32 = 1;
-const CONTENDED: u32 = 2;
+use crate::guard::{Guard, Guarded};
+use crate::lockable::sealed::{ConditionLockable, Lockable};
+use crate::raw;
+use crate::sync::const_fn;
 
 /// A lock that no thread owns: Python's `threading.Lock`.
 ///
@@ -74,7 +34,7 @@ const CONTENDED: u32 = 2;
 /// # Ok::<(), racefree::ReleaseError>(())
 /// ```
 pub struct Lock {
-    state: AtomicU32,
+    raw: raw::Lock,
 }
 
 impl Lock {
@@ -89,7 +49,7 @@ impl Lock {
         #[must_use]
         pub fn new() -> Self {
             Self {
-                state: AtomicU32::new(UNLOCKED),
+                raw: raw::Lock::new(),
             }
         }
     }
@@ -107,9 +67,7 @@ impl Lock {
     /// ```
     #[inline]
     pub fn acquire(&self) {
-        if !self.try_acquire() {
-            self.acquire_slow(Deadline::Never);
-        }
+        self.acquire_by(|| Deadline::Never);
     }
 
     /// Acquires the lock if it is free, and says whether it did. Never waits.
@@ -126,10 +84,7 @@ impl Lock {
     #[inline]
     #[must_use = "the lock may not have been acquired"]
     pub fn try_acquire(&self) -> bool {
-        // Acquire: pairs with the Release of the release before it (invariant 2).
-        self.state
-            .compare_exchange(UNLOCKED, LOCKED, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
+        self.raw.try_acquire()
     }
 
     /// Acquires the lock, waiting for it no longer than `timeout`, and says whether it did.
@@ -149,7 +104,7 @@ impl Lock {
     #[inline]
     #[must_use = "the lock may not have been acquired"]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.try_acquire() || self.acquire_slow(Deadline::after(timeout))
+        self.acquire_by(|| Deadline::after(timeout))
     }
 
     /// Acquires the lock, waiting for it no longer than until `deadline`, and says whether it did.
@@ -169,7 +124,7 @@ impl Lock {
     #[inline]
     #[must_use = "the lock may not have been acquired"]
     pub fn acquire_until(&self, deadline: Instant) -> bool {
-        self.try_acquire() || self.acquire_slow(Deadline::At(deadline))
+        self.acquire_by(|| Deadline::At(deadline))
     }
 
     /// Releases the lock, whichever thread acquired it. Never waits.
@@ -192,15 +147,7 @@ impl Lock {
     /// ```
     #[inline]
     pub fn release(&self) -> Result<(), ReleaseError> {
-        let word = &raw const self.state;
-        // Release: what the holder wrote is the next holder's to read (invariant 2).
-        match self.state.swap(UNLOCKED, Ordering::Release) {
-            UNLOCKED => return Err(ReleaseError::Unlocked),
-            LOCKED => {}
-            // From here on the lock may be gone: the next holder may have freed it.
-            _contended => futex::wake::<Private>(word, 1),
-        }
-        Ok(())
+        self.raw.release()
     }
 
     /// Whether somebody holds the lock. By the time you look, that may have changed.
@@ -213,8 +160,7 @@ impl Lock {
     /// ```
     #[must_use]
     pub fn locked(&self) -> bool {
-        // Relaxed: an answer that may be old already can order nothing.
-        self.state.load(Ordering::Relaxed) != UNLOCKED
+        self.raw.locked()
     }
 
     /// Acquires the lock, waiting as long as it takes, and releases it when the guard is dropped.
@@ -236,23 +182,6 @@ impl Lock {
         self.acquire();
         Guard::new(self)
     }
-
-    #[cold]
-    fn acquire_slow(&self, deadline: Deadline) -> bool {
-        if deadline == Deadline::Now {
-            return false;
-        }
-        if spin::poll(deadline, || !self.locked() && self.try_acquire()) {
-            return true;
-        }
-        // Acquire: as in `try_acquire`.
-        while self.state.swap(CONTENDED, Ordering::Acquire) != UNLOCKED {
-            if futex::wait::<Private>(&self.state, CONTENDED, deadline) == Outcome::TimedOut {
-                return false;
-            }
-        }
-        true
-    }
 }
 
 impl Default for Lock {
@@ -270,47 +199,36 @@ impl fmt::Debug for Lock {
 }
 
 impl Lockable for Lock {
-    /// It has no owner: whoever asks may be the one.
-    fn may_be_owned(&self) -> bool {
-        self.locked()
+    type Release = ();
+
+    #[inline]
+    fn attempt(&self) -> bool {
+        self.raw.try_acquire()
     }
 
-    fn release_save(&self) -> Option<u32> {
-        self.release().ok().map(|()| 1)
+    fn acquire_slow(&self, deadline: Deadline) -> bool {
+        self.raw.acquire_slow(deadline)
     }
 
-    fn acquire_restore(&self, _saved: u32) {
-        self.acquire();
-    }
-
-    fn acquire(&self) {
-        self.acquire();
-    }
-
-    fn try_acquire(&self) -> bool {
-        self.try_acquire()
-    }
-
-    fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.acquire_timeout(timeout)
-    }
-
-    fn acquire_until(&self, deadline: Instant) -> bool {
-        self.acquire_until(deadline)
-    }
-
-    fn release(&self) -> Result<(), ReleaseError> {
-        self.release()
+    #[inline]
+    fn give_back(&self) -> Result<(), ReleaseError> {
+        self.raw.release()
     }
 }
 
 impl Guarded for Lock {}
 
-impl sealed::Sealed for Lock {
-    type Release = ();
+impl ConditionLockable for Lock {
+    /// It has no owner: any caller may be the one.
+    fn may_be_owned(&self) -> bool {
+        self.raw.locked()
+    }
 
-    #[inline]
-    fn release_guarded(&self) -> Result<(), ReleaseError> {
-        self.release()
+    fn release_save(&self) -> Option<u32> {
+        self.raw.release().ok().map(|()| 1)
+    }
+
+    fn acquire_restore(&self, _saved: u32) {
+        self.acquire_by(|| Deadline::Never);
     }
 }

@@ -1,6 +1,6 @@
 //! Data in a lock: what Rust has in the place of a lock beside its data.
 //!
-//! A [`Lock`], and the data that whoever holds it has to itself. The guard is the only way to both,
+//! A [`raw::Lock`](Lock), and the data that whoever holds it has to itself. The guard is the only way to both,
 //! so the two invariants are the lock's: one guard at a time, and each sees what the one before it
 //! wrote. (models `mutex::*`)
 
@@ -11,14 +11,15 @@ use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use crate::lock::Lock;
+use crate::deadline::Deadline;
+use crate::raw::Lock;
 use crate::sync::{UnsafeCell, const_fn, unless_deadlocked};
 
 /// Data that one thread at a time can use. Python has no such thing: there a lock stands beside
 /// what it protects.
 ///
 /// The data is reached by the guard that [`lock`](Self::lock) returns, and by nothing else. It is a
-/// [`Lock`] as to how it waits, in what order, and what is ordered by it; and a panic under the
+/// [`Lock`](crate::Lock) as to how it waits, in what order, and what is ordered by it; and a panic under the
 /// guard poisons nothing: who comes next sees the data as the panic left it.
 ///
 /// It adds 4 bytes to the data, needs no allocation, and can be a `static`. Under loom an access
@@ -117,8 +118,8 @@ impl<T: ?Sized> Mutex<T> {
         self.lock.try_acquire().then(|| self.guard())
     }
 
-    /// Locks the mutex, waiting for it no longer than `timeout`: see [`Lock::acquire_timeout`] for
-    /// what zero and [`Duration::MAX`] mean.
+    /// Locks the mutex, waiting for it no longer than `timeout`: see
+    /// [`Lock::acquire_timeout`](crate::Lock::acquire_timeout) for what zero and [`Duration::MAX`] mean.
     ///
     /// # Examples
     ///
@@ -132,7 +133,8 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock_for(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
-        self.lock.acquire_timeout(timeout).then(|| self.guard())
+        self.acquire_by(|| Deadline::after(timeout))
+            .then(|| self.guard())
     }
 
     /// Locks the mutex, waiting for it no longer than until `deadline`: for several waits that
@@ -146,7 +148,8 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock_until(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
-        self.lock.acquire_until(deadline).then(|| self.guard())
+        self.acquire_by(|| Deadline::At(deadline))
+            .then(|| self.guard())
     }
 
     /// The data, without locking: nobody else can have the mutex.
@@ -173,6 +176,11 @@ impl<T: ?Sized> Mutex<T> {
     #[must_use]
     pub fn is_locked(&self) -> bool {
         self.lock.locked()
+    }
+
+    #[inline]
+    fn acquire_by(&self, deadline: impl FnOnce() -> Deadline) -> bool {
+        self.lock.try_acquire() || self.lock.acquire_slow(deadline())
     }
 
     /// The guard of a mutex whose lock the caller has just acquired.

@@ -1,41 +1,14 @@
-//! `threading.RLock`.
-//!
-//! # State machine
-//!
-//! A [`Lock`], which says whether the `RLock` is held, with the owner's identity and the depth
-//! beside it, as in std's `ReentrantLock`.
-//!
-//! | step by thread `t` | owner before | owner after | lock |
-//! |---|---|---|---|
-//! | acquire | `t` | `t`, one deeper | untouched |
-//! | acquire | another, or nobody | `t`, depth 1 | acquired first |
-//! | release | `t`, depth over 1 | `t`, one less deep | untouched |
-//! | release | `t`, depth 1 | nobody | released after |
-//! | release | another, or nobody | as before: error | untouched |
-//!
-//! # Invariants
-//!
-//! 1. `owner` is written by the thread that holds `lock`, and by no other: its own identity, and
-//!    then `NOBODY`. So a thread that reads its own identity there is the owner: it wrote that
-//!    itself and nobody has written since, or it would read its own later `NOBODY`; and one that
-//!    is not the owner never reads its own, however old the value that it reads. That is why
-//!    Relaxed is enough for all of `owner`. (models `rlock::exclusion`, `rlock::release_by_another`)
-//! 2. `depth` is touched by the owner alone; `lock` hands it over. (models `rlock::nesting*`)
-//! 3. An identity is not given to another thread while the process lives, so a thread that ends
-//!    while it owns an `RLock` leaves it to nobody. (tests `an_owner_that_ends_*`)
+//! `threading.RLock`: the face of [`raw::RLock`], where its state machine is.
 
 use core::fmt;
-use core::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use crate::condition::sealed::Lockable;
+use crate::deadline::Deadline;
 use crate::error::ReleaseError;
-use crate::guard::{Guard, Guarded, SameThread, sealed};
-use crate::lock::Lock;
-use crate::sync::{AtomicU64, Ordering, UnsafeCell, const_fn, thread_id};
-
-/// No thread's identity.
-const NOBODY: u64 = 0;
+use crate::guard::{Guard, Guarded, SameThread};
+use crate::lockable::sealed::{ConditionLockable, Lockable};
+use crate::raw;
+use crate::sync::const_fn;
 
 /// A lock that its owner can acquire again: Python's `threading.RLock`.
 ///
@@ -62,19 +35,8 @@ const NOBODY: u64 = 0;
 /// assert!(!lock.locked());
 /// ```
 pub struct RLock {
-    owner: AtomicU64,
-    lock: Lock,
-    /// How often the owner holds it.
-    depth: UnsafeCell<u32>,
+    raw: raw::RLock,
 }
-
-// SAFETY: `depth` is the only part that is not `Sync` by itself; it is accessed by the owner alone,
-// and handed over by `lock` (invariant 2).
-unsafe impl Sync for RLock {}
-
-// A panic leaves the depth as it is: there is nothing half done to see.
-impl UnwindSafe for RLock {}
-impl RefUnwindSafe for RLock {}
 
 impl RLock {
     const_fn! {
@@ -88,9 +50,7 @@ impl RLock {
         #[must_use]
         pub fn new() -> Self {
             Self {
-                owner: AtomicU64::new(NOBODY),
-                lock: Lock::new(),
-                depth: UnsafeCell::new(0),
+                raw: raw::RLock::new(),
             }
         }
     }
@@ -115,10 +75,7 @@ impl RLock {
     /// ```
     #[inline]
     pub fn acquire(&self) {
-        self.acquire_with(|lock| {
-            lock.acquire();
-            true
-        });
+        self.acquire_by(|| Deadline::Never);
     }
 
     /// Acquires the lock if nobody else holds it, and says whether it did. Never waits.
@@ -142,13 +99,14 @@ impl RLock {
     #[inline]
     #[must_use = "the lock may not have been acquired"]
     pub fn try_acquire(&self) -> bool {
-        self.acquire_with(Lock::try_acquire)
+        self.raw.try_acquire()
     }
 
     /// Acquires the lock, waiting for it no longer than `timeout`, and says whether it did.
     ///
-    /// Python's `acquire(timeout=seconds)`; see [`Lock::acquire_timeout`] for what zero and
-    /// [`Duration::MAX`] mean.
+    /// Python's `acquire(timeout=seconds)`; see
+    /// [`Lock::acquire_timeout`](crate::Lock::acquire_timeout) for what zero and [`Duration::MAX`]
+    /// mean.
     ///
     /// # Panics
     ///
@@ -168,7 +126,7 @@ impl RLock {
     #[inline]
     #[must_use = "the lock may not have been acquired"]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.acquire_with(|lock| lock.acquire_timeout(timeout))
+        self.acquire_by(|| Deadline::after(timeout))
     }
 
     /// Acquires the lock, waiting for it no longer than until `deadline`, and says whether it did.
@@ -188,7 +146,7 @@ impl RLock {
     #[inline]
     #[must_use = "the lock may not have been acquired"]
     pub fn acquire_until(&self, deadline: Instant) -> bool {
-        self.acquire_with(|lock| lock.acquire_until(deadline))
+        self.acquire_by(|| Deadline::At(deadline))
     }
 
     /// Releases the lock once. At the last time, others may have it. Never waits.
@@ -213,20 +171,7 @@ impl RLock {
     /// ```
     #[inline]
     pub fn release(&self) -> Result<(), ReleaseError> {
-        if !self.is_owned() {
-            return Err(ReleaseError::NotOwner);
-        }
-        // SAFETY: the calling thread is the owner, checked above.
-        let depth = unsafe {
-            self.with_depth(|depth| {
-                *depth -= 1;
-                *depth
-            })
-        };
-        if depth > 0 {
-            return Ok(());
-        }
-        self.leave()
+        self.raw.release()
     }
 
     /// Whether somebody holds the lock. By the time you look, that may have changed.
@@ -239,7 +184,7 @@ impl RLock {
     /// ```
     #[must_use]
     pub fn locked(&self) -> bool {
-        self.lock.locked()
+        self.raw.locked()
     }
 
     /// Whether the calling thread holds the lock.
@@ -259,7 +204,7 @@ impl RLock {
     #[inline]
     #[must_use]
     pub fn is_owned(&self) -> bool {
-        self.owner.load(Ordering::Relaxed) == thread_id()
+        self.raw.is_owned()
     }
 
     /// How often the calling thread holds the lock: 0 if it does not own it.
@@ -276,11 +221,7 @@ impl RLock {
     /// ```
     #[must_use]
     pub fn recursion_count(&self) -> u32 {
-        if !self.is_owned() {
-            return 0;
-        }
-        // SAFETY: the calling thread is the owner, checked above.
-        unsafe { self.with_depth(|depth| *depth) }
+        self.raw.recursion_count()
     }
 
     /// Acquires the lock, waiting as long as it takes, and releases it when the guard is dropped.
@@ -313,54 +254,6 @@ impl RLock {
         self.acquire();
         Guard::new(self)
     }
-
-    /// Goes one deeper if the calling thread is the owner; else it has to `acquire` the lock.
-    #[inline]
-    fn acquire_with(&self, acquire: impl FnOnce(&Lock) -> bool) -> bool {
-        if self.is_owned() {
-            // SAFETY: the calling thread is the owner, checked above.
-            unsafe {
-                self.with_depth(|depth| {
-                    *depth = depth.checked_add(1).expect("RLock acquired too many times");
-                });
-            }
-            return true;
-        }
-        if !acquire(&self.lock) {
-            return false;
-        }
-        // SAFETY: the calling thread has just acquired `lock`.
-        unsafe { self.enter(1) };
-        true
-    }
-
-    /// Becomes the owner.
-    ///
-    /// # Safety
-    ///
-    /// The calling thread has acquired `lock`.
-    #[inline]
-    unsafe fn enter(&self, depth: u32) {
-        self.owner.store(thread_id(), Ordering::Relaxed);
-        // SAFETY: the calling thread is the owner.
-        unsafe { self.with_depth(|own| *own = depth) };
-    }
-
-    /// Is the owner no longer: at all its levels.
-    #[inline]
-    fn leave(&self) -> Result<(), ReleaseError> {
-        self.owner.store(NOBODY, Ordering::Relaxed);
-        self.lock.release()
-    }
-
-    /// # Safety
-    ///
-    /// The calling thread is the owner (invariant 2), and `access` uses no `RLock`.
-    #[inline]
-    unsafe fn with_depth<R>(&self, access: impl FnOnce(&mut u32) -> R) -> R {
-        // SAFETY: the owner alone gets here, and it does not get here twice at once.
-        self.depth.with_mut(|depth| access(unsafe { &mut *depth }))
-    }
 }
 
 impl Default for RLock {
@@ -373,8 +266,8 @@ impl Default for RLock {
 /// only if it is the calling thread's to know.
 impl fmt::Debug for RLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let owner = self.owner.load(Ordering::Relaxed);
-        let state = if owner == NOBODY {
+        let owner = self.raw.owner();
+        let state = if owner == raw::NOBODY {
             "unlocked"
         } else {
             "locked"
@@ -387,72 +280,36 @@ impl fmt::Debug for RLock {
     }
 }
 
-impl Guarded for RLock {}
-
 impl Lockable for RLock {
-    fn may_be_owned(&self) -> bool {
-        self.is_owned()
-    }
-
-    /// All its levels, with their number.
-    fn release_save(&self) -> Option<u32> {
-        match self.recursion_count() {
-            0 => None,
-            depth => self.leave().ok().map(|()| depth),
-        }
-    }
-
-    fn acquire_restore(&self, depth: u32) {
-        self.lock.acquire();
-        // SAFETY: the calling thread has just acquired `lock`.
-        unsafe { self.enter(depth) };
-    }
-
-    fn acquire(&self) {
-        self.acquire();
-    }
-
-    fn try_acquire(&self) -> bool {
-        self.try_acquire()
-    }
-
-    fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.acquire_timeout(timeout)
-    }
-
-    fn acquire_until(&self, deadline: Instant) -> bool {
-        self.acquire_until(deadline)
-    }
-
-    fn release(&self) -> Result<(), ReleaseError> {
-        self.release()
-    }
-}
-
-impl sealed::Sealed for RLock {
     type Release = SameThread;
 
     #[inline]
-    fn release_guarded(&self) -> Result<(), ReleaseError> {
-        self.release()
+    fn attempt(&self) -> bool {
+        self.raw.try_acquire()
+    }
+
+    fn acquire_slow(&self, deadline: Deadline) -> bool {
+        self.raw.acquire_slow(deadline)
+    }
+
+    #[inline]
+    fn give_back(&self) -> Result<(), ReleaseError> {
+        self.raw.release()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use core::panic::AssertUnwindSafe;
-    use std::panic::catch_unwind;
+impl Guarded for RLock {}
 
-    #[test]
-    fn a_level_too_many_is_refused_and_changes_nothing() {
-        crate::model::check(|| {
-            let lock = RLock::new();
-            lock.acquire();
-            // SAFETY: the calling thread has just acquired it.
-            unsafe { lock.with_depth(|depth| *depth = u32::MAX) };
-            catch_unwind(AssertUnwindSafe(|| lock.acquire())).unwrap_err();
-            assert_eq!(lock.recursion_count(), u32::MAX);
-        });
+impl ConditionLockable for RLock {
+    fn may_be_owned(&self) -> bool {
+        self.raw.is_owned()
+    }
+
+    fn release_save(&self) -> Option<u32> {
+        self.raw.release_save()
+    }
+
+    fn acquire_restore(&self, depth: u32) {
+        self.raw.acquire_restore(depth);
     }
 }

@@ -1,7 +1,14 @@
 //! What a thread does before it sleeps: the one policy of all slow paths.
+//!
+//! There are two cases. A lock is released by a thread that holds it for a short time, and that may
+//! take it again at once: [`poll`]. An event is set by a thread that has yet to come to it:
+//! [`poll_for_another`].
+//!
+//! Neither yields. A yield is cheap on an idle machine; on a busy one it gives away a time slice,
+//! while a thread that sleeps runs almost at once when it is woken.
 
+use core::cell::Cell;
 use core::hint;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
@@ -12,51 +19,24 @@ use crate::sync::MODELLED;
 const POLLS: u32 = 20;
 const PAUSES_A_POLL: u32 = 60;
 
-/// Then yields to other threads: 1, 2, 4, up to this many in a row, with one poll after each row.
-const LONGEST_ROW_OF_YIELDS: u32 = 16;
+/// How long to poll for another thread: a wake of an idle processor takes some 50 µs.
+const PATIENCE: Duration = Duration::from_micros(10);
 
-/// But for no longer than about this: on a busy machine a single yield may take as long.
-const YIELDING: Duration = Duration::from_millis(1);
+/// Pauses between two polls for another thread.
+const PAUSES_FOR_ANOTHER: u32 = 4;
 
-/// How often a thread that waits for another one to do something yields to it.
-const YIELDS: u32 = 80;
+/// After how many polls in vain a thread stops polling, and how often it then tries anew.
+const FAILURES: i8 = 2;
+const REST: i8 = 32;
 
-/// Polls `ready` for a while, as [`poll`] does, for something that another thread has yet to come
-/// to, rather than to be done with: so it gets the processor at once, in case that there is but one
-/// for both.
-pub(crate) fn yield_until(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool {
-    if MODELLED {
-        return false;
-    }
-    let end = end(deadline);
-    for _ in 0..YIELDS {
-        thread::yield_now();
-        if ready() {
-            return true;
-        }
-        if Instant::now() >= end {
-            return false;
-        }
-    }
-    false
-}
-
-/// When to yield no more.
-fn end(deadline: Deadline) -> Instant {
-    let end = Instant::now() + YIELDING;
-    match deadline {
-        Deadline::At(instant) => end.min(instant),
-        Deadline::Now | Deadline::Never => end,
-    }
-}
-
-/// Polls `ready` for a while, and says whether it came true: if not, sleep.
+/// Polls `ready` for a while, and returns whether it came true: if not, sleep.
 ///
 /// Asks no more once `deadline` has passed; it is for the sleep to say so.
 pub(crate) fn poll(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool {
     if MODELLED {
         return false;
     }
+    let _ = deadline;
     for _ in 0..POLLS {
         for _ in 0..PAUSES_A_POLL {
             hint::spin_loop();
@@ -65,16 +45,40 @@ pub(crate) fn poll(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool 
             return true;
         }
     }
-    let end = end(deadline);
-    let mut row = 1;
-    while row <= LONGEST_ROW_OF_YIELDS && Instant::now() < end {
-        for _ in 0..row {
-            thread::yield_now();
+    false
+}
+
+/// Polls `ready` for a while, for something that another thread has yet to come to, unless that
+/// was in vain the last times: as on a machine with one processor, or one that is busy.
+pub(crate) fn poll_for_another(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool {
+    thread_local! {
+        /// How often this may fail until the thread stops polling; below 0, how many waits until
+        /// it tries again.
+        static CREDIT: Cell<i8> = const { Cell::new(FAILURES) };
+    }
+    if MODELLED || deadline == Deadline::Now {
+        return false;
+    }
+    let credit = CREDIT.get();
+    if credit < 0 {
+        CREDIT.set(credit + 1);
+        return false;
+    }
+    let mut end = Instant::now() + PATIENCE;
+    if let Deadline::At(instant) = deadline {
+        end = end.min(instant);
+    }
+    loop {
+        for _ in 0..PAUSES_FOR_ANOTHER {
+            hint::spin_loop();
         }
         if ready() {
+            CREDIT.set(FAILURES);
             return true;
         }
-        row *= 2;
+        if Instant::now() >= end {
+            CREDIT.set(if credit > 0 { credit - 1 } else { -REST });
+            return false;
+        }
     }
-    false
 }

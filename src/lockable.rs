@@ -1,0 +1,43 @@
+//! What everything that can be acquired has in common: the locks, the semaphores, and a condition
+//! by its lock. It has one room, below all of them.
+
+pub(crate) mod sealed {
+    use crate::deadline::Deadline;
+    use crate::error::ReleaseError;
+
+    /// Something that can be acquired and released. The names are not those of the public methods,
+    /// so that a bound on [`Guarded`](crate::Guarded) hides none of a user's traits.
+    pub trait Lockable {
+        /// A type that is `Send` if the release may come from another thread than the acquire.
+        type Release;
+
+        /// Acquires without blocking.
+        fn attempt(&self) -> bool;
+
+        /// Acquires after [`attempt`](Self::attempt) has failed, blocking until `deadline`.
+        fn acquire_slow(&self, deadline: Deadline) -> bool;
+
+        /// Gives back what was acquired.
+        fn give_back(&self) -> Result<(), ReleaseError>;
+
+        /// Acquires, blocking until `deadline`, which is asked for only if that takes time.
+        #[inline]
+        fn acquire_by(&self, deadline: impl FnOnce() -> Deadline) -> bool {
+            self.attempt() || self.acquire_slow(deadline())
+        }
+    }
+
+    /// A lock, with what `threading.Condition` asks of one.
+    pub trait ConditionLockable: Lockable {
+        /// Whether the calling thread may be the owner, as far as the lock can tell. CPython's
+        /// `_is_owned`.
+        fn may_be_owned(&self) -> bool;
+
+        /// Releases all levels and returns what restores them; `None` if the caller does not hold
+        /// the lock.
+        fn release_save(&self) -> Option<u32>;
+
+        /// Acquires the lock with the levels that [`release_save`](Self::release_save) returned.
+        fn acquire_restore(&self, saved: u32);
+    }
+}

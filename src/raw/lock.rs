@@ -1,0 +1,114 @@
+//! The state machine of `threading.Lock`.
+//!
+//! # State machine
+//!
+//! One word. It is the smallest of the mutexes in Ulrich Drepper, "Futexes Are Tricky" (2011),
+//! section "Mutex, Take 2", with the load before the slow path's exchange left out: whoever cannot
+//! have the lock at once says so and asks again in the same step.
+//!
+//! | state | meaning |
+//! |---|---|
+//! | `UNLOCKED` | free |
+//! | `LOCKED` | held, and nobody sleeps |
+//! | `CONTENDED` | held, and somebody may sleep |
+//!
+//! | step | from | to | and then |
+//! |---|---|---|---|
+//! | try | `UNLOCKED` | `LOCKED` | has it |
+//! | insist | `UNLOCKED` | `CONTENDED` | has it |
+//! | insist | `LOCKED`, `CONTENDED` | `CONTENDED` | sleeps while it is `CONTENDED`, insists again |
+//! | release | `LOCKED` | `UNLOCKED` | |
+//! | release | `CONTENDED` | `UNLOCKED` | wakes one |
+//! | release | `UNLOCKED` | `UNLOCKED` | error |
+//!
+//! # Invariants
+//!
+//! 1. Between a step to a held state from `UNLOCKED` and the next release there is no other such
+//!    step: one holder. (models `lock::exclusion*`)
+//! 2. Whoever acquires sees all that was written before the release that made it possible.
+//!    (model `lock::hand_over`)
+//! 3. While a thread sleeps, the word is `CONTENDED`, or a wake is under way, or a thread that was
+//!    woken has yet to insist: it makes the word `CONTENDED` again, as it cannot know that it was
+//!    the last. So no sleeper is forgotten. (models `lock::two_waiters_*`)
+//! 4. A waiter that times out leaves at most a `CONTENDED` that is not so, as does one that came to
+//!    insist and found it free: one wake for nothing. It has not consumed a wake. (models
+//!    `lock::timeout_against_release`, `lock::timeout_beside_a_waiter`)
+//! 5. Of two releases of one acquire, one is refused. (models `lock::double_release*`)
+
+use crate::deadline::Deadline;
+use crate::error::ReleaseError;
+use crate::futex::{self, Outcome, Private};
+use crate::spin;
+use crate::sync::{AtomicU32, Ordering, const_fn};
+
+const UNLOCKED: u32 = 0;
+const LOCKED: u32 = 1;
+const CONTENDED: u32 = 2;
+
+/// The word of a lock.
+pub(crate) struct Lock {
+    state: AtomicU32,
+}
+
+impl Lock {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self {
+                state: AtomicU32::new(UNLOCKED),
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn try_acquire(&self) -> bool {
+        // Acquire: pairs with the Release of the release before it (invariant 2).
+        self.state
+            .compare_exchange(UNLOCKED, LOCKED, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[inline]
+    pub(crate) fn acquire(&self) {
+        if !self.try_acquire() {
+            self.acquire_slow(Deadline::Never);
+        }
+    }
+
+    /// Acquires after a try has failed.
+    #[cold]
+    pub(crate) fn acquire_slow(&self, deadline: Deadline) -> bool {
+        if deadline.has_passed() {
+            return false;
+        }
+        if spin::poll(deadline, || !self.locked() && self.try_acquire()) {
+            return true;
+        }
+        // Acquire: as in `try_acquire`.
+        while self.state.swap(CONTENDED, Ordering::Acquire) != UNLOCKED {
+            if futex::wait::<Private>(&self.state, CONTENDED, deadline) == Outcome::TimedOut {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[inline]
+    pub(crate) fn release(&self) -> Result<(), ReleaseError> {
+        let word = &raw const self.state;
+        // Release: what the holder wrote is the next holder's to read (invariant 2).
+        let before = self.state.swap(UNLOCKED, Ordering::Release);
+        // From here on the lock may be gone: the next holder may have freed it.
+        if before == CONTENDED {
+            futex::wake::<Private>(word, 1);
+        }
+        match before {
+            UNLOCKED => Err(ReleaseError::Unlocked),
+            _held => Ok(()),
+        }
+    }
+
+    pub(crate) fn locked(&self) -> bool {
+        // Relaxed: an answer that may be out of date can order nothing.
+        self.state.load(Ordering::Relaxed) != UNLOCKED
+    }
+}

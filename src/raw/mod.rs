@@ -1,0 +1,19 @@
+//! The state machines of the primitives: words, transitions and memory orderings, without the
+//! public interface around them. Atomics are used here, in `futex` and in `sync`, and nowhere
+//! else.
+//!
+//! The files above give each machine its public face: names, guards, errors, documentation.
+
+pub(crate) mod barrier;
+mod event;
+mod lock;
+pub(crate) mod queue;
+mod rlock;
+mod semaphore;
+
+pub(crate) use barrier::Barrier;
+pub(crate) use event::Event;
+pub(crate) use lock::Lock;
+pub(crate) use queue::Queue;
+pub(crate) use rlock::{NOBODY, RLock};
+pub(crate) use semaphore::{MAX_VALUE, Permits};

@@ -1,0 +1,216 @@
+//! The state machine of `threading.Semaphore` and `threading.BoundedSemaphore`.
+//!
+//! One word, the same for both, in one of two forms:
+//!
+//! | form | bit 31 | the other bits |
+//! |---|---|---|
+//! | `QUIET`: no thread sleeps | 0 | the permits, up to `MAX_VALUE` |
+//! | `CONTENDED`: threads may sleep | 1 | bits 16 to 29: about how many; bits 0 to 15: the permits |
+//!
+//! | step | from | to | and then |
+//! |---|---|---|---|
+//! | try, acquire | permits > 0 | one permit less | has a permit |
+//! | acquire | `QUIET`, no permits | `CONTENDED` by 1 | sleeps while the word is just that; acquires again |
+//! | acquire | `CONTENDED` by `w`, no permits | `CONTENDED` by `w + 1` | the same |
+//! | release of `k` | `QUIET` | `k` permits more | |
+//! | release of `k` | `CONTENDED` by `w` > `k` | by `w - k`, `k` permits more | wakes `k` |
+//! | release of `k` | `CONTENDED` by `w` <= `k` | `QUIET`, `k` permits more | wakes all |
+//! | release of too many | any | the same | error |
+//! | out of time | `CONTENDED` by `w` > 1 | by `w - 1` | |
+//! | out of time | `CONTENDED` by 1 | `QUIET` | wakes all |
+//!
+//! The count is a hint, and no more: a waiter may be counted twice (a wake for nothing, a count
+//! taken back by a release that found it awake) or, past `MOST`, not at all. It decides how many
+//! calls are made. What nothing is lost by is that a thread sleeps only on a `CONTENDED` word, and
+//! that every step from `CONTENDED` to `QUIET` wakes all.
+//!
+//! A release wakes as many threads as it gives permits, itself: no thread relies on another one
+//! that was woken.
+//!
+//! The permits of a `CONTENDED` word fit into 16 bits: it comes to be without any, and from then on
+//! each permit more is one less in the count.
+//!
+//! # Invariants
+//!
+//! 1. The permits in the word, and those that are held, are together as many as were given to
+//!    `new` and to `release`, less those acquired: none is made or lost. (models
+//!    `programs::toilet_*`, `semaphore::one_permit_*`)
+//! 2. An acquire sees all that was written before any release that came before it: every change of
+//!    the word is a read-modify-write, so it reads from the release sequence of each. (models
+//!    `semaphore::hand_over*`)
+//! 3. While a thread sleeps, the word is `CONTENDED`, or a wake of all is under way. (models
+//!    `semaphore::timeout_beside_a_waiter_*`, `semaphore::two_releases_*`)
+//! 4. While threads sleep, each permit that was released since they fell asleep has been taken, or
+//!    the wake of its release has reached one of them, or is under way in that release. (models
+//!    `semaphore::release_n_*`, `semaphore::two_releases_*`, `semaphore::a_stalled_waiter_*`)
+//! 5. A waiter that times out has not consumed a wake, and is counted no longer. (models
+//!    `semaphore::timeout_against_release`, `semaphore::timeout_beside_a_waiter_*`)
+//! 6. The word never holds more permits than the limit, and a release past it is no step at all.
+//!    (models `semaphore::over_release*`, `semaphore::a_refused_release_*`)
+
+use crate::deadline::Deadline;
+use crate::error::ReleaseError;
+use crate::futex::{self, Outcome, Private};
+use crate::spin;
+use crate::sync::{AtomicU32, Ordering, const_fn, fetch_update_from};
+
+/// Threads may sleep.
+const CONTENDED: u32 = 1 << 31;
+
+/// One waiter in the count of a `CONTENDED` word, and the largest count.
+const WAITER: u32 = 1 << 16;
+const MOST: u32 = (1 << 14) - 1;
+
+/// The largest number of permits.
+pub(crate) const MAX_VALUE: u32 = (1 << 30) - 1;
+
+#[inline]
+const fn is_contended(state: u32) -> bool {
+    state & CONTENDED != 0
+}
+
+/// The permits in a word.
+#[inline]
+const fn permits(state: u32) -> u32 {
+    if is_contended(state) {
+        state % WAITER
+    } else {
+        state
+    }
+}
+
+/// The count of a `CONTENDED` word.
+#[inline]
+const fn waiters(state: u32) -> u32 {
+    (state & !CONTENDED) / WAITER
+}
+
+/// The word of a semaphore.
+pub(crate) struct Permits {
+    state: AtomicU32,
+}
+
+impl Permits {
+    const_fn! {
+        pub(crate) fn new(value: u32) -> Self {
+            assert!(value <= MAX_VALUE, "semaphore initial value too large");
+            Self {
+                state: AtomicU32::new(value),
+            }
+        }
+    }
+
+    pub(crate) fn value(&self) -> u32 {
+        // Relaxed: an answer that may be out of date can order nothing.
+        permits(self.state.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    pub(crate) fn try_acquire(&self) -> bool {
+        self.update(|state| (permits(state) > 0).then(|| state - 1))
+            .is_ok()
+    }
+
+    /// Acquires after a try has failed.
+    #[cold]
+    pub(crate) fn acquire_slow(&self, deadline: Deadline) -> bool {
+        if deadline.has_passed() {
+            return false;
+        }
+        if spin::poll(deadline, || self.value() > 0 && self.try_acquire()) {
+            return true;
+        }
+        loop {
+            let mut asleep = 0;
+            let before = self.update(|state| {
+                if permits(state) > 0 {
+                    return Some(state - 1);
+                }
+                asleep = match state {
+                    0 => CONTENDED + WAITER,
+                    _ if waiters(state) < MOST => state + WAITER,
+                    _ => state,
+                };
+                Some(asleep)
+            });
+            if before.is_ok_and(|before| permits(before) > 0) {
+                return true;
+            }
+            if futex::wait::<Private>(&self.state, asleep, deadline) == Outcome::TimedOut {
+                self.give_up();
+                return false;
+            }
+        }
+    }
+
+    /// Is counted no longer.
+    fn give_up(&self) {
+        // Relaxed: it neither takes nor gives a permit, and continues the release sequences.
+        let before = self
+            .state
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
+                is_contended(state).then(|| without_waiters(state, 1))
+            });
+        if before.is_ok_and(|before| waiters(before) <= 1) {
+            futex::wake::<Private>(&raw const self.state, futex::ALL);
+        }
+    }
+
+    /// Adds `count` permits, or none if there would be more than `limit`.
+    #[inline]
+    pub(crate) fn release(
+        &self,
+        count: u32,
+        limit: u32,
+        past_limit: ReleaseError,
+    ) -> Result<(), ReleaseError> {
+        if count == 0 {
+            return Err(ReleaseError::ZeroPermits);
+        }
+        // The guess: the permits had run out, or the others are all there. It costs less than a
+        // load.
+        let guess = match limit {
+            MAX_VALUE => 0,
+            _ => limit.wrapping_sub(count),
+        };
+        let word = &raw const self.state;
+        // Release: pairs with the Acquire of `update` (invariant 2).
+        let before = fetch_update_from(
+            guess,
+            &self.state,
+            Ordering::Release,
+            Ordering::Relaxed,
+            |state| {
+                let sum = permits(state).checked_add(count)?;
+                (sum <= limit).then(|| match is_contended(state) {
+                    false => sum,
+                    true => without_waiters(state, count) + count,
+                })
+            },
+        )
+        .map_err(|_| past_limit)?;
+        // From here on the semaphore may be gone: the next holder may have freed it.
+        if is_contended(before) {
+            let all = waiters(before) <= count;
+            futex::wake::<Private>(word, if all { futex::ALL } else { count });
+        }
+        Ok(())
+    }
+
+    /// Takes permits. Acquire: pairs with the Release of those who gave them (invariant 2).
+    #[inline]
+    fn update(&self, next: impl FnMut(u32) -> Option<u32>) -> Result<u32, u32> {
+        self.state
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, next)
+    }
+}
+
+/// A `CONTENDED` word with so many fewer in its count; `QUIET` if none is left.
+#[inline]
+const fn without_waiters(state: u32, count: u32) -> u32 {
+    if waiters(state) > count {
+        state - count * WAITER
+    } else {
+        permits(state)
+    }
+}
