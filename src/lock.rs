@@ -198,7 +198,9 @@ impl Lock {
             UNLOCKED => return Err(ReleaseError::Unlocked),
             LOCKED => {}
             // From here on the lock may be gone: the next holder may have freed it.
-            _contended => futex::wake::<Private>(word, 1),
+            _contended => {
+                futex::wake::<Private>(word, 1);
+            }
         }
         Ok(())
     }
