@@ -1,14 +1,16 @@
 //! The futex of Linux and Android, by its system call.
 
+use core::ffi::c_int;
 use core::num::NonZeroU32;
+use core::ptr;
 use core::sync::atomic::AtomicU32;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags, Timespec};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{Outcome, Private};
+use super::{Outcome, Private, in_pieces};
 
 pub(crate) trait Scope {
     const FLAGS: Flags;
@@ -27,37 +29,61 @@ impl Scope for Shared {
     const FLAGS: Flags = Flags::empty();
 }
 
-pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Instant>) -> Outcome {
-    // FUTEX_WAIT_BITSET, because it alone takes an absolute time: a wait that is begun again after
-    // a signal ends no later for it.
-    let timeout = until.and_then(on_the_kernels_clock);
-    match futex::wait_bitset(word, S::FLAGS, expected, timeout.as_ref(), NonZeroU32::MAX) {
-        Ok(()) | Err(Errno::AGAIN | Errno::INTR) => Outcome::Woken,
-        Err(Errno::TIMEDOUT) => Outcome::TimedOut,
-        Err(error) => panic!("the futex system call is refused: {error}"),
-    }
+/// The longest wait that the kernel is told. On 32 bits its older call has as many for the seconds
+/// since the machine was started; of those, this takes one half, 34 years.
+const LONGEST: Duration = Duration::from_secs(1 << 30);
+
+pub(super) fn wait<S: Scope>(
+    word: &AtomicU32,
+    expected: u32,
+    mask: u32,
+    until: Option<Instant>,
+) -> Outcome {
+    let mask = NonZeroU32::new(mask).expect("a mask has a bit");
+    in_pieces(until, LONGEST, |left| {
+        // FUTEX_WAIT_BITSET takes an absolute time: a wait that is begun again after a signal ends no
+        // later for it.
+        let timeout = left.map(on_the_kernels_clock);
+        match futex::wait_bitset(word, S::FLAGS, expected, timeout.as_ref(), mask) {
+            Ok(()) | Err(Errno::AGAIN | Errno::INTR) => Outcome::Woken,
+            Err(Errno::TIMEDOUT) => Outcome::TimedOut,
+            Err(error) => panic!("the futex system call is refused: {error}"),
+        }
+    })
 }
 
-pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
-    // The word may be gone, see the module above. That a reference to an atomic may outlive what it
-    // refers to, if it is not used, is what std's own locks rely on, and why the compiler marks no
-    // reference to an `UnsafeCell` as dereferenceable (rust-lang/rust 98017).
-    // SAFETY: as just said, for nothing here reads it: rustix hands its address to the kernel, which
-    // looks it up in a table of sleepers.
-    let word = unsafe { &*word };
-    // The kernel reads the count as an i32. It fails only for an address that was never valid.
-    let _ = futex::wake(word, S::FLAGS, count.min(i32::MAX as u32));
+pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32, mask: u32) -> Option<usize> {
+    let operation = libc::FUTEX_WAKE_BITSET | S::FLAGS.bits() as c_int;
+    // The kernel reads the count as an i32.
+    let count = count.min(i32::MAX as u32);
+    // SAFETY: the word may be gone, see the module above. The kernel looks its address up in a table
+    // of sleepers and accesses nothing there. These are the arguments of the operation, which leaves
+    // two of its six out.
+    let woken = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word,
+            operation,
+            count,
+            ptr::null::<Timespec>(),
+            ptr::null::<AtomicU32>(),
+            mask,
+        )
+    };
+    // It fails, with -1, only for an address that was never valid.
+    usize::try_from(woken).ok()
 }
 
-/// The same instant as the kernel tells it, or `None` if that is past the end of its clock.
+/// When the kernel's clock has gone on by so much.
 ///
-/// `Instant` is the monotonic clock, but does not show its reading.
-fn on_the_kernels_clock(instant: Instant) -> Option<Timespec> {
-    // In this order: what passes between the two readings makes the result later, never earlier.
-    let left = instant.saturating_duration_since(Instant::now());
+/// `Instant` is that clock, but does not show its reading.
+fn on_the_kernels_clock(left: Duration) -> Timespec {
+    // What passes between the reading from which `left` came and this one makes the result later,
+    // never earlier.
     let now = clock_gettime(ClockId::Monotonic);
-    let left = Timespec::try_from(left).ok()?;
+    let left = Timespec::try_from(left).expect("LONGEST fits");
     now.checked_add(left)
+        .expect("the clock is far from its end")
 }
 
 #[cfg(test)]
@@ -65,12 +91,10 @@ mod tests {
     use super::*;
     use crate::deadline::Deadline;
     use crate::futex;
-    use core::ptr;
     use core::sync::atomic::Ordering;
     use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
     use rustix::mm::{MapFlags, ProtFlags, mmap};
     use std::thread;
-    use std::time::Duration;
 
     /// One word at two addresses.
     fn word_mapped_twice() -> [&'static AtomicU32; 2] {
@@ -120,18 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_is_the_same_on_the_kernels_clock() {
-        let ahead = Duration::from_secs(1000);
+    fn a_time_ahead_is_the_same_on_the_kernels_clock() {
         let before = clock_gettime(ClockId::Monotonic);
-        let instant = Instant::now() + ahead;
-        let told = on_the_kernels_clock(instant).expect("a thousand seconds fit");
-        let difference = told - before;
+        let difference = on_the_kernels_clock(Duration::from_secs(1000)) - before;
         assert!(difference.tv_sec >= 1000 && difference.tv_sec < 1010);
     }
 
     #[test]
-    fn the_past_is_not_the_future() {
-        let told = on_the_kernels_clock(Instant::now()).expect("now fits");
-        assert!(told <= clock_gettime(ClockId::Monotonic));
+    fn no_time_ahead_is_not_the_future() {
+        assert!(on_the_kernels_clock(Duration::ZERO) <= clock_gettime(ClockId::Monotonic));
     }
 }

@@ -14,10 +14,17 @@
 //! - A wake needs the word's address and not the word: it may be gone by then, freed by whoever
 //!   acquired it after the release. A wake that comes so late may reach a stranger that sleeps at
 //!   the same address, to whom it is a wake for nothing, see above.
+//! - A wait longer than the system can be told ends early, as if woken for nothing.
+//!
+//! A waiter may have a mask, and a wake one of its own: it is for those waiters whose masks share a
+//! bit with it. What has no masks of its own (Windows, WebAssembly) wakes all who sleep on the word
+//! for any mask but [`ANY`]: those that were not meant are woken for nothing.
 //!
 //! Described in Hubertus Franke, Rusty Russell, Matthew Kirkwood, "Fuss, Futexes and Furwocks"
 //! (Ottawa Linux Symposium, 2002), and Ulrich Drepper, "Futexes Are Tricky" (2011).
 
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+use std::time::Duration;
 use std::time::Instant;
 
 use crate::deadline::Deadline;
@@ -70,22 +77,70 @@ pub(crate) struct Private;
 /// Sleeps until the word is woken, as long as it holds `expected`, at most until `deadline`.
 #[inline]
 pub(crate) fn wait<S: Scope>(word: &AtomicU32, expected: u32, deadline: Deadline) -> Outcome {
+    wait_masked::<S>(word, expected, ANY, deadline)
+}
+
+/// As [`wait`], for those wakes alone whose mask shares a bit with `mask`, which is not 0.
+#[inline]
+pub(crate) fn wait_masked<S: Scope>(
+    word: &AtomicU32,
+    expected: u32,
+    mask: u32,
+    deadline: Deadline,
+) -> Outcome {
+    debug_assert_ne!(mask, 0);
     let until: Option<Instant> = match deadline {
         Deadline::Now => return Outcome::TimedOut,
         Deadline::At(instant) => Some(instant),
         Deadline::Never => None,
     };
-    imp::wait::<S>(word, expected, until)
+    imp::wait::<S>(word, expected, mask, until)
 }
 
-/// Wakes at most `count` of those who sleep on the word at this address.
+/// Wakes at most `count` of those who sleep on the word at this address. Says how many that were,
+/// if the system tells: fewer than `count` if no more were asleep.
 #[cold]
-pub(crate) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
-    imp::wake::<S>(word, count);
+pub(crate) fn wake<S: Scope>(word: *const AtomicU32, count: u32) -> Option<usize> {
+    imp::wake::<S>(word, count, ANY)
+}
+
+/// As [`wake`], but only those whose mask shares a bit with `mask`, which is not 0. Where there are
+/// no masks it wakes all, and does not say how many.
+#[cold]
+pub(crate) fn wake_masked<S: Scope>(
+    word: *const AtomicU32,
+    count: u32,
+    mask: u32,
+) -> Option<usize> {
+    debug_assert_ne!(mask, 0);
+    imp::wake::<S>(word, count, mask)
 }
 
 /// [`wake`]'s count for all who sleep.
 pub(crate) const ALL: u32 = u32::MAX;
+
+/// The mask that shares a bit with every other: [`wait`]'s and [`wake`]'s.
+pub(crate) const ANY: u32 = u32::MAX;
+
+/// Sleeps by `sleep`, which is told how long at most: until `until`, or `longest`, the most that the
+/// system can be told, and then as if woken for nothing.
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+#[allow(dead_code, reason = "parking_lot_core takes an instant")]
+fn in_pieces(
+    until: Option<Instant>,
+    longest: Duration,
+    sleep: impl FnOnce(Option<Duration>) -> Outcome,
+) -> Outcome {
+    let Some(until) = until else {
+        return sleep(None);
+    };
+    let left = until.saturating_duration_since(Instant::now());
+    match sleep(Some(left.min(longest))) {
+        // It was cut short, or the system's clock is a little ahead of this one.
+        Outcome::TimedOut if Instant::now() < until => Outcome::Woken,
+        ended => ended,
+    }
+}
 
 #[cfg(all(
     test,
@@ -93,9 +148,9 @@ pub(crate) const ALL: u32 = u32::MAX;
 ))]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
     use std::sync::atomic::Ordering;
     use std::thread;
-    use std::time::Duration;
 
     #[test]
     fn a_changed_word_is_not_waited_for() {
@@ -169,6 +224,114 @@ mod tests {
         let word = Box::new(AtomicU32::new(0));
         let address: *const AtomicU32 = &raw const *word;
         drop(word);
-        wake::<Private>(address, 1);
+        assert!(matches!(wake::<Private>(address, 1), None | Some(0)));
+    }
+
+    /// Whether the system knows of masks, and how many it woke.
+    const TELLS: bool = !cfg!(any(
+        all(windows, not(target_vendor = "win7"), not(racefree_parking)),
+        target_family = "wasm"
+    ));
+
+    /// A sleeper with each of the masks, and what `wakes` says, which are made while all sleep. Has
+    /// the masks of those that were woken.
+    fn woken<const N: usize>(
+        masks: [u32; N],
+        wakes: impl FnOnce(&AtomicU32) -> Option<usize>,
+    ) -> (Vec<u32>, Option<usize>) {
+        let word = AtomicU32::new(0);
+        let came = AtomicU32::new(0);
+        let gone = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for mask in masks {
+                let (word, came, gone) = (&word, &came, &gone);
+                scope.spawn(move || {
+                    came.fetch_add(1, Ordering::Relaxed);
+                    let _ = wait_masked::<Private>(word, 0, mask, Deadline::Never);
+                    gone.lock().unwrap().push(mask);
+                });
+            }
+            while came.load(Ordering::Relaxed) < N as u32 {
+                thread::yield_now();
+            }
+            thread::sleep(Duration::from_millis(100));
+            let told = wakes(&word);
+            thread::sleep(Duration::from_millis(200));
+            let mut woken = gone.lock().unwrap().clone();
+            woken.sort_unstable();
+            word.store(1, Ordering::Relaxed);
+            wake::<Private>(&raw const word, ALL);
+            (woken, told)
+        })
+    }
+
+    #[test]
+    fn a_wake_says_how_many_were_asleep() {
+        let (woken, told) = woken([ANY; 3], |word| wake::<Private>(word, 2));
+        assert_eq!((woken.len(), told), (2, TELLS.then_some(2)));
+        let (woken, told) = self::woken([ANY; 3], |word| wake::<Private>(word, 5));
+        assert_eq!((woken.len(), told), (3, TELLS.then_some(3)));
+        let (woken, told) = self::woken([ANY; 3], |word| wake::<Private>(word, ALL));
+        assert_eq!((woken.len(), told), (3, TELLS.then_some(3)));
+        let (_, told) = self::woken([], |word| wake::<Private>(word, 1));
+        assert_eq!(told, TELLS.then_some(0));
+    }
+
+    #[test]
+    fn a_wake_with_a_mask_reaches_those_that_share_a_bit() {
+        let all = [1, 2, 3, 4];
+        let (woken, told) = woken(all, |word| wake_masked::<Private>(word, ALL, 2));
+        if TELLS {
+            assert_eq!((woken, told), (vec![2, 3], Some(2)));
+        } else {
+            assert_eq!((woken, told), (all.to_vec(), None));
+        }
+    }
+
+    #[test]
+    fn a_wake_with_a_mask_counts_those_alone() {
+        let (woken, told) = woken([1, 1, 4, 4], |word| wake_masked::<Private>(word, 1, 4));
+        if TELLS {
+            assert_eq!((woken, told), (vec![4], Some(1)));
+        } else {
+            assert_eq!(told, None);
+        }
+    }
+
+    #[test]
+    fn a_wake_without_a_mask_reaches_all() {
+        let (woken, _) = woken([1, 2, 1 << 31], |word| wake::<Private>(word, ALL));
+        assert_eq!(woken, [1, 2, 1 << 31]);
+        let (woken, _) = self::woken([ANY], |word| wake_masked::<Private>(word, 1, 1 << 31));
+        assert_eq!(woken, [ANY]);
+    }
+
+    #[test]
+    fn a_time_that_is_too_long_is_slept_in_pieces() {
+        let longest = Duration::from_secs(10);
+        let told = |until, ended| {
+            let mut told = None;
+            let outcome = in_pieces(until, longest, |left| {
+                told = left;
+                ended
+            });
+            (told, outcome)
+        };
+        let now = Instant::now();
+        // The end of a piece is no end of the wait; a wake is one.
+        let far = Some(now + Duration::from_secs(1000));
+        let piece = Some(longest);
+        assert_eq!(told(far, Outcome::TimedOut), (piece, Outcome::Woken));
+        assert_eq!(told(far, Outcome::Woken), (piece, Outcome::Woken));
+        // What fits is told as it is, and its end is the end, but not before the time is up.
+        let soon = Some(now + Duration::from_secs(5));
+        let (left, outcome) = told(soon, Outcome::TimedOut);
+        assert!(left.unwrap() <= Duration::from_secs(5) && left.unwrap() > Duration::ZERO);
+        assert_eq!(outcome, Outcome::Woken);
+        let past = Some(now);
+        let none = Some(Duration::ZERO);
+        assert_eq!(told(past, Outcome::TimedOut), (none, Outcome::TimedOut));
+        assert_eq!(told(past, Outcome::Woken), (none, Outcome::Woken));
+        assert_eq!(told(None, Outcome::Woken), (None, Outcome::Woken));
     }
 }

@@ -39,6 +39,7 @@ impl Scope for Private {}
 struct Sleeper {
     id: usize,
     word: *const AtomicU32,
+    mask: u32,
     thread: thread::Thread,
     parked: bool,
 }
@@ -93,7 +94,7 @@ fn park() {
     mem::forget(panics);
 }
 
-fn enqueue(word: &AtomicU32) -> usize {
+fn enqueue(word: &AtomicU32, mask: u32) -> usize {
     let thread = thread::current();
     QUEUE.with_borrow_mut(|queue| {
         let id = queue.next_id;
@@ -101,6 +102,7 @@ fn enqueue(word: &AtomicU32) -> usize {
         queue.sleepers.push_back(Sleeper {
             id,
             word,
+            mask,
             thread,
             parked: false,
         });
@@ -133,12 +135,17 @@ fn take_spurious_wakeup() -> bool {
     })
 }
 
-pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Instant>) -> Outcome {
+pub(super) fn wait<S: Scope>(
+    word: &AtomicU32,
+    expected: u32,
+    mask: u32,
+    until: Option<Instant>,
+) -> Outcome {
     QUEUE.with_borrow_mut(|queue| queue.calls.waits += 1);
     if peek(word) != expected {
         return Outcome::Woken;
     }
-    let id = enqueue(word);
+    let id = enqueue(word, mask);
     peek(word);
     if !is_queued(id) {
         return Outcome::Woken;
@@ -157,15 +164,18 @@ pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Inst
     Outcome::Woken
 }
 
-pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
+pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32, mask: u32) -> Option<usize> {
     QUEUE.with_borrow_mut(|queue| queue.calls.wakes += 1);
     // SAFETY: in a model a primitive outlives the calls that are made on it: the models share it
     // by reference count, and each thread holds its own. What is made for a wait is kept.
     peek(unsafe { &*word });
-    for _ in 0..count {
+    for before in 0..count as usize {
         let woken = QUEUE.with_borrow_mut(|queue| {
             let mut order = 0..queue.sleepers.len();
-            let sleeps_here = |&at: &usize| queue.sleepers[at].word == word;
+            let sleeps_here = |&at: &usize| {
+                let sleeper = &queue.sleepers[at];
+                sleeper.word == word && sleeper.mask & mask != 0
+            };
             let at = match queue.config.wake_order {
                 WakeOrder::FirstIn => order.find(sleeps_here),
                 WakeOrder::LastIn => order.rfind(sleeps_here),
@@ -175,9 +185,10 @@ pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
         match woken {
             Some(sleeper) if sleeper.parked => sleeper.thread.unpark(),
             Some(_) => {}
-            None => return,
+            None => return Some(before),
         }
     }
+    Some(count as usize)
 }
 
 #[cfg(all(test, loom, feature = "loom"))]
@@ -188,7 +199,7 @@ mod tests {
 
     use super::*;
     use crate::deadline::Deadline;
-    use crate::futex::{self, wait, wake};
+    use crate::futex::{self, wait, wait_masked, wake, wake_masked};
     use crate::model::{Builder, RaceCell};
     use crate::sync::Ordering;
 
@@ -418,6 +429,52 @@ mod tests {
             waiter.join().unwrap();
             assert_eq!(sleepers(), 0);
         });
+    }
+
+    #[test]
+    fn a_wake_with_a_mask_reaches_those_that_share_a_bit() {
+        let waiter = |word: &Word| {
+            while word.word.load(Ordering::Acquire) == 0 {
+                let _ = wait_masked::<Private>(&word.word, 0, 2, Deadline::Never);
+            }
+        };
+        let wake_with = move |mask| {
+            move || {
+                let word = Word::new();
+                let waiter = spawn(&word, waiter);
+                word.word.swap(1, Ordering::Release);
+                wake_masked::<Private>(&raw const word.word, futex::ALL, mask);
+                waiter.join().unwrap();
+            }
+        };
+        Builder::new().check(wake_with(2 | 4));
+        Builder::new().check(wake_with(futex::ANY));
+        let message = failure(wake_with(4));
+        assert!(message.contains("deadlock"), "{message}");
+    }
+
+    #[test]
+    fn a_wake_says_how_many_were_asleep() {
+        let seen = Arc::new([const { AtomicUsize::new(0) }; 3]);
+        let counts = Arc::clone(&seen);
+        Builder::new().check(move || {
+            let word = Word::new();
+            let waiters = [(); 2].map(|()| {
+                spawn(&word, |word| {
+                    let _ = wait::<Private>(&word.word, 0, Deadline::Never);
+                })
+            });
+            peek(&word.word);
+            let asleep = sleepers();
+            word.word.swap(1, Ordering::Release);
+            let woken = wake::<Private>(&raw const word.word, futex::ALL);
+            let woken = woken.expect("a model tells");
+            assert!(woken >= asleep, "{woken} of {asleep}");
+            counts[woken].fetch_add(1, Relaxed);
+            assert_eq!(wake::<Private>(&raw const word.word, 1), Some(0));
+            waiters.into_iter().for_each(|it| it.join().unwrap());
+        });
+        assert!(seen.iter().all(|count| count.load(Relaxed) > 0), "{seen:?}");
     }
 
     /// loom itself does not run the change before the first load here: see `sync::Turn`.

@@ -6,52 +6,51 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use parking_lot_core::{
-    DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN, FilterOp, ParkResult, park, unpark_all,
-    unpark_filter, unpark_one,
+    DEFAULT_UNPARK_TOKEN, FilterOp, ParkResult, ParkToken, park, unpark_filter,
 };
 
-use super::{ALL, Outcome, Private};
+use super::{Outcome, Private};
 
 /// Implemented for [`Private`] alone: the table is this process's own.
 pub(crate) trait Scope {}
 
 impl Scope for Private {}
 
-pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Instant>) -> Outcome {
+pub(super) fn wait<S: Scope>(
+    word: &AtomicU32,
+    expected: u32,
+    mask: u32,
+    until: Option<Instant>,
+) -> Outcome {
     // Relaxed: this runs with the queue locked, as does every wake. If a wake of this word came
     // first, the lock makes the change before it visible; if it comes later, it finds us queued.
     let unchanged = || word.load(Ordering::Relaxed) == expected;
     let key = (&raw const *word).addr();
+    let token = ParkToken(mask as usize);
     // SAFETY: the key is the address of a word of ours, which nobody else parks on; the closures
     // neither panic nor call into parking_lot_core.
-    let parked = unsafe { park(key, unchanged, || {}, |_, _| {}, DEFAULT_PARK_TOKEN, until) };
+    let parked = unsafe { park(key, unchanged, || {}, |_, _| {}, token, until) };
     match parked {
         ParkResult::TimedOut => Outcome::TimedOut,
         ParkResult::Unparked(_) | ParkResult::Invalid => Outcome::Woken,
     }
 }
 
-pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
+pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32, mask: u32) -> Option<usize> {
     let key = word.addr();
-    // SAFETY: as in `wait`; only the address is used, never the word.
-    unsafe {
-        match count {
-            1 => {
-                unpark_one(key, |_| DEFAULT_UNPARK_TOKEN);
-            }
-            ALL => {
-                unpark_all(key, DEFAULT_UNPARK_TOKEN);
-            }
-            mut left => {
-                let filter = |_| match left {
-                    0 => FilterOp::Stop,
-                    _ => {
-                        left -= 1;
-                        FilterOp::Unpark
-                    }
-                };
-                unpark_filter(key, filter, |_| DEFAULT_UNPARK_TOKEN);
-            }
+    let mut left = count;
+    // The word may be gone, and a stranger's in its place: a late wake must not reach who waits for
+    // a `parking_lot::Condvar`, which is promised none for nothing. There the token is 0, which is no
+    // mask. Those of its `RwLock` may look like one, and these look again.
+    let filter = |token: ParkToken| match left {
+        0 => FilterOp::Stop,
+        _ if token.0 & mask as usize == 0 => FilterOp::Skip,
+        _ => {
+            left -= 1;
+            FilterOp::Unpark
         }
-    }
+    };
+    // SAFETY: as in `wait`; only the address is used, never the word.
+    let result = unsafe { unpark_filter(key, filter, |_| DEFAULT_UNPARK_TOKEN) };
+    Some(result.unparked_threads)
 }

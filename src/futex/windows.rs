@@ -3,9 +3,9 @@
 use core::ffi::c_void;
 use core::sync::atomic::AtomicU32;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{ALL, Outcome, Private};
+use super::{ALL, ANY, Outcome, Private, in_pieces};
 
 /// Implemented for [`Private`] alone: the queues are this process's own.
 pub(crate) trait Scope {}
@@ -39,44 +39,57 @@ unsafe extern "system" {
 /// `WaitOnAddress`'s time for a wait without end.
 const INFINITE: u32 = u32::MAX;
 
-pub(super) fn wait<S: Scope>(word: &AtomicU32, expected: u32, until: Option<Instant>) -> Outcome {
-    let timeout = until.map_or(INFINITE, milliseconds_until);
+/// Seven weeks: the longest that is not [`INFINITE`].
+const LONGEST: Duration = Duration::from_millis(INFINITE as u64 - 1);
+
+/// All waiters have the same mask: there are none here.
+pub(super) fn wait<S: Scope>(
+    word: &AtomicU32,
+    expected: u32,
+    _mask: u32,
+    until: Option<Instant>,
+) -> Outcome {
     let address = word.as_ptr().cast();
     let compare = (&raw const expected).cast();
-    // SAFETY: at both addresses are four bytes to be read, for as long as the call.
-    let ended = unsafe { WaitOnAddress(address, compare, size_of::<u32>(), timeout) };
-    match until {
-        _ if ended != 0 => Outcome::Woken,
-        None => panic!("WaitOnAddress is refused: {}", io::Error::last_os_error()),
-        // It was longer than can be told at once, or the clocks differ a little.
-        Some(instant) if Instant::now() < instant => Outcome::Woken,
-        Some(_) => {
-            // A wake may have met the end of the time, and Windows does not promise that it was
-            // not spent on this thread: so it goes to the next, for nothing if there was none.
-            wake::<S>(word, 1);
-            Outcome::TimedOut
+    let outcome = in_pieces(until, LONGEST, |left| {
+        let timeout = left.map_or(INFINITE, milliseconds);
+        // SAFETY: at both addresses are four bytes to be read, for as long as the call.
+        match unsafe { WaitOnAddress(address, compare, size_of::<u32>(), timeout) } {
+            0 if timeout == INFINITE => {
+                panic!("WaitOnAddress is refused: {}", io::Error::last_os_error())
+            }
+            0 => Outcome::TimedOut,
+            _ => Outcome::Woken,
         }
+    });
+    if outcome == Outcome::TimedOut {
+        // A wake may have met the end of the time, and Windows does not promise that it was not
+        // spent on this thread: so it goes to the next, for nothing if there was none.
+        wake::<S>(word, 1, ANY);
     }
+    outcome
 }
 
-pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32) {
+/// Does not say how many it woke: Windows does not.
+pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32, mask: u32) -> Option<usize> {
     let address = word.cast();
     // SAFETY: the word may be gone, see the module above. Its address is looked up among those of
     // sleepers, and nothing is read there: std's own locks rely on that as well.
     unsafe {
-        match count {
-            ALL => WakeByAddressAll(address),
+        if count == ALL || mask != ANY {
+            WakeByAddressAll(address);
+        } else {
             // It does not say whether anybody was there, so nothing ends this sooner.
-            count => (0..count).for_each(|_| WakeByAddressSingle(address)),
+            (0..count).for_each(|_| WakeByAddressSingle(address));
         }
     }
+    None
 }
 
-/// How long that is, and no less, as far as `WaitOnAddress` can be told: seven weeks.
-fn milliseconds_until(instant: Instant) -> u32 {
-    let left = instant.saturating_duration_since(Instant::now());
-    let milliseconds = left.as_nanos().div_ceil(1_000_000);
-    u32::try_from(milliseconds).map_or(INFINITE - 1, |it| it.min(INFINITE - 1))
+/// So many, and no fewer than it takes.
+fn milliseconds(time: Duration) -> u32 {
+    let milliseconds = time.as_nanos().div_ceil(1_000_000);
+    u32::try_from(milliseconds).expect("LONGEST fits")
 }
 
 #[cfg(test)]
@@ -84,46 +97,36 @@ mod tests {
     use super::*;
     use core::sync::atomic::Ordering;
     use std::thread;
-    use std::time::Duration;
 
     #[test]
     fn who_times_out_wakes_the_next() {
         let word = AtomicU32::new(0);
         let woken = thread::scope(|scope| {
-            let next = scope.spawn(|| wait::<Private>(&word, 0, None));
+            let next = scope.spawn(|| wait::<Private>(&word, 0, ANY, None));
             let limit = Instant::now() + Duration::from_secs(30);
             // Again, until it has fallen asleep.
             while !next.is_finished() && Instant::now() < limit {
                 let soon = Instant::now() + Duration::from_millis(1);
-                while wait::<Private>(&word, 0, Some(soon)) == Outcome::Woken {}
+                while wait::<Private>(&word, 0, ANY, Some(soon)) == Outcome::Woken {}
             }
             let woken = next.is_finished();
             word.store(1, Ordering::Relaxed);
-            wake::<Private>(&raw const word, ALL);
+            wake::<Private>(&raw const word, ALL, ANY);
             woken
         });
         assert!(woken);
     }
 
     #[test]
-    fn the_past_is_no_time() {
-        assert_eq!(milliseconds_until(Instant::now()), 0);
-    }
-
-    #[test]
     fn a_time_is_rounded_up() {
-        let soon = Instant::now() + Duration::from_millis(10_000) + Duration::from_nanos(1);
-        // The clock goes on in between.
-        assert!((9_000..=10_001).contains(&milliseconds_until(soon)));
-        let next = Instant::now() + Duration::from_micros(100);
-        assert!(milliseconds_until(next) <= 1);
+        assert_eq!(milliseconds(Duration::ZERO), 0);
+        assert_eq!(milliseconds(Duration::from_nanos(1)), 1);
+        assert_eq!(milliseconds(Duration::from_millis(10)), 10);
+        assert_eq!(milliseconds(Duration::from_nanos(10_000_001)), 11);
     }
 
     #[test]
     fn the_longest_time_is_not_for_ever() {
-        let weeks = |weeks: u64| Instant::now() + Duration::from_secs(weeks * 7 * 86_400);
-        assert!(milliseconds_until(weeks(7)) < INFINITE - 1);
-        assert_eq!(milliseconds_until(weeks(8)), INFINITE - 1);
-        assert_eq!(milliseconds_until(weeks(1000)), INFINITE - 1);
+        assert_eq!(milliseconds(LONGEST), INFINITE - 1);
     }
 }

@@ -117,29 +117,30 @@ impl Event {
             .fetch_update(Ordering::Relaxed, Ordering::Acquire, |state| {
                 (state & (SET | QUIET) == QUIET).then(|| come_after(state))
             });
-        let (awake, first) = match come {
+        let (epoch, first) = match come {
             Ok(quiet) => (come_after(quiet), true),
             Err(set) if set & SET != 0 => return true,
             Err(state) => (state | AWAKE, false),
         };
+        let is_over = |state: u32| state | AWAKE != epoch;
         // Where others wait already, this is no quick exchange between two.
-        if first && spin::poll_for_another(deadline, || self.load() != awake) {
+        if first && spin::poll_for_another(deadline, || is_over(self.load())) {
             return true;
         }
-        let asleep = awake & !AWAKE;
+        let asleep = epoch & !AWAKE;
         // Relaxed: as above. Acquire, if it was set meanwhile: as in `load`.
         let slept = self
             .state
             .fetch_update(Ordering::Relaxed, Ordering::Acquire, |state| {
-                (state == awake).then_some(asleep)
+                (state == epoch).then_some(asleep)
             });
-        if slept.is_err_and(|state| state != asleep) {
+        if slept.is_err_and(is_over) {
             return true;
         }
         loop {
             let outcome = futex::wait::<Private>(&self.state, asleep, deadline);
             // The wake orders nothing: this does.
-            if self.load() != asleep {
+            if is_over(self.load()) {
                 return true;
             }
             if outcome == Outcome::TimedOut {
