@@ -470,7 +470,7 @@ impl<L: ConditionLock> Condition<L> {
         if !self.lock.lock().may_be_owned() {
             return Err(NotOwnerError::Notify);
         }
-        if self.queue.len() > 0 {
+        if self.queue.has_waiters() {
             self.wake(n);
         }
         Ok(())

@@ -12,6 +12,7 @@ use core::hint;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
+use crate::futex::polls;
 use crate::sync::MODELLED;
 
 /// Polls, with this many pauses before each: who has the lock may be about to take it again and
@@ -34,7 +35,7 @@ const REST: i8 = 32;
 /// Asks no more once `deadline` has passed; it is for the sleep to say so.
 pub(crate) fn poll(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool {
     if MODELLED {
-        return false;
+        return polls() && ready();
     }
     let _ = deadline;
     for _ in 0..POLLS {
@@ -48,21 +49,30 @@ pub(crate) fn poll(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool 
     false
 }
 
-/// Polls `ready` for a while, for something that another thread has yet to come to, unless that
-/// was in vain the last times: as on a machine with one processor, or one that is busy.
-pub(crate) fn poll_for_another(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool {
-    thread_local! {
-        /// How often this may fail until the thread stops polling; below 0, how many waits until
-        /// it tries again.
-        static CREDIT: Cell<i8> = const { Cell::new(FAILURES) };
-    }
-    if MODELLED || deadline == Deadline::Now {
-        return false;
+thread_local! {
+    /// How often polling for another thread may fail until this one stops it; below 0, how many
+    /// waits until it tries again.
+    static CREDIT: Cell<i8> = const { Cell::new(FAILURES) };
+}
+
+/// Whether it pays to poll for another thread. It does not if that was in vain the last times: as on
+/// a machine with one processor, or one that is busy.
+pub(crate) fn pays() -> bool {
+    if MODELLED {
+        return polls();
     }
     let credit = CREDIT.get();
     if credit < 0 {
         CREDIT.set(credit + 1);
-        return false;
+    }
+    credit >= 0
+}
+
+/// Polls `ready` for a while, for something that another thread has yet to come to, and returns
+/// whether it came true. For one whom polling [`pays`].
+pub(crate) fn poll_for_another(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool {
+    if MODELLED {
+        return polls() && ready();
     }
     let mut end = Instant::now() + PATIENCE;
     if let Deadline::At(instant) = deadline {
@@ -77,6 +87,7 @@ pub(crate) fn poll_for_another(deadline: Deadline, mut ready: impl FnMut() -> bo
             return true;
         }
         if Instant::now() >= end {
+            let credit = CREDIT.get();
             CREDIT.set(if credit > 0 { credit - 1 } else { -REST });
             return false;
         }

@@ -19,6 +19,8 @@ pub(crate) struct Config {
     /// How many waits, in each execution, end for no reason.
     pub(crate) spurious_wakeups: usize,
     pub(crate) wake_order: WakeOrder,
+    /// Whether a waiter looks once more before it sleeps, as it does many times on real threads.
+    pub(crate) polls: bool,
 }
 
 /// What would have been system calls.

@@ -36,6 +36,7 @@ const LONGEST: Duration = Duration::from_secs(1 << 30);
 pub(super) fn wait<S: Scope>(
     word: &AtomicU32,
     expected: u32,
+    _apart: u32,
     mask: u32,
     until: Option<Instant>,
 ) -> Outcome {

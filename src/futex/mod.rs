@@ -55,6 +55,15 @@ use modelled as imp;
 )]
 mod imp;
 
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+pub(crate) use modelled::polls;
+
+/// Whether waiters of a model look once more before they sleep.
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+pub(crate) const fn polls() -> bool {
+    false
+}
+
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -77,14 +86,19 @@ pub(crate) struct Private;
 /// Sleeps until the word is woken, as long as it holds `expected`, at most until `deadline`.
 #[inline]
 pub(crate) fn wait<S: Scope>(word: &AtomicU32, expected: u32, deadline: Deadline) -> Outcome {
-    wait_masked::<S>(word, expected, ANY, deadline)
+    wait_masked::<S>(word, expected, 0, ANY, deadline)
 }
 
 /// As [`wait`], for those wakes alone whose mask shares a bit with `mask`, which is not 0.
+///
+/// The bits `apart` do not matter to the caller: while no other bit changes it would only wait
+/// again. The system compares whole words, and then ends the wait, as if woken for nothing. A model
+/// leaves that out, as it does other wakes for nothing unless told not to.
 #[inline]
 pub(crate) fn wait_masked<S: Scope>(
     word: &AtomicU32,
     expected: u32,
+    apart: u32,
     mask: u32,
     deadline: Deadline,
 ) -> Outcome {
@@ -94,7 +108,7 @@ pub(crate) fn wait_masked<S: Scope>(
         Deadline::At(instant) => Some(instant),
         Deadline::Never => None,
     };
-    imp::wait::<S>(word, expected, mask, until)
+    imp::wait::<S>(word, expected, apart, mask, until)
 }
 
 /// Wakes at most `count` of those who sleep on the word at this address. Says how many that were,
@@ -247,7 +261,7 @@ mod tests {
                 let (word, came, gone) = (&word, &came, &gone);
                 scope.spawn(move || {
                     came.fetch_add(1, Ordering::Relaxed);
-                    let _ = wait_masked::<Private>(word, 0, mask, Deadline::Never);
+                    let _ = wait_masked::<Private>(word, 0, 0, mask, Deadline::Never);
                     gone.lock().unwrap().push(mask);
                 });
             }

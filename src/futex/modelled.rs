@@ -94,6 +94,11 @@ fn park() {
     mem::forget(panics);
 }
 
+/// Whether waiters look once more before they sleep.
+pub(crate) fn polls() -> bool {
+    QUEUE.with_borrow(|queue| queue.config.polls)
+}
+
 fn enqueue(word: &AtomicU32, mask: u32) -> usize {
     let thread = thread::current();
     QUEUE.with_borrow_mut(|queue| {
@@ -138,11 +143,12 @@ fn take_spurious_wakeup() -> bool {
 pub(super) fn wait<S: Scope>(
     word: &AtomicU32,
     expected: u32,
+    apart: u32,
     mask: u32,
     until: Option<Instant>,
 ) -> Outcome {
     QUEUE.with_borrow_mut(|queue| queue.calls.waits += 1);
-    if peek(word) != expected {
+    if (peek(word) ^ expected) & !apart != 0 {
         return Outcome::Woken;
     }
     let id = enqueue(word, mask);
@@ -435,7 +441,7 @@ mod tests {
     fn a_wake_with_a_mask_reaches_those_that_share_a_bit() {
         let waiter = |word: &Word| {
             while word.word.load(Ordering::Acquire) == 0 {
-                let _ = wait_masked::<Private>(&word.word, 0, 2, Deadline::Never);
+                let _ = wait_masked::<Private>(&word.word, 0, 0, 2, Deadline::Never);
             }
         };
         let wake_with = move |mask| {

@@ -19,6 +19,7 @@ impl Scope for Private {}
 pub(super) fn wait<S: Scope>(
     word: &AtomicU32,
     expected: u32,
+    _apart: u32,
     mask: u32,
     until: Option<Instant>,
 ) -> Outcome {

@@ -46,6 +46,7 @@ const LONGEST: Duration = Duration::from_millis(INFINITE as u64 - 1);
 pub(super) fn wait<S: Scope>(
     word: &AtomicU32,
     expected: u32,
+    _apart: u32,
     _mask: u32,
     until: Option<Instant>,
 ) -> Outcome {

@@ -35,6 +35,7 @@ impl Builder {
                 max_steps: 10_000,
                 spurious_wakeups: 0,
                 wake_order: WakeOrder::FirstIn,
+                polls: false,
                 seed: 0,
                 pct: None,
                 replay: None,
@@ -73,6 +74,13 @@ impl Builder {
     /// loom and shuttle: which sleeper is woken first.
     pub fn wake_order(mut self, order: WakeOrder) -> Self {
         self.settings.wake_order = order;
+        self
+    }
+
+    /// loom and shuttle: a waiter looks once more before it sleeps (not if not said). On real threads
+    /// it polls for a while; a model leaves that out, as what polling finds a waiter finds without.
+    pub fn polls(mut self, polls: bool) -> Self {
+        self.settings.polls = polls;
         self
     }
 

@@ -10,6 +10,7 @@ pub(crate) struct Settings {
     pub(crate) max_steps: usize,
     pub(crate) spurious_wakeups: usize,
     pub(crate) wake_order: WakeOrder,
+    pub(crate) polls: bool,
     pub(crate) seed: u64,
     pub(crate) pct: Option<usize>,
     pub(crate) replay: Option<String>,
@@ -21,6 +22,7 @@ impl Settings {
         crate::futex::choices::Config {
             spurious_wakeups: self.spurious_wakeups,
             wake_order: self.wake_order,
+            polls: self.polls,
         }
     }
 }

@@ -12,9 +12,9 @@
 //! | step | from | to | and then |
 //! |---|---|---|---|
 //! | wait | `SET` | the same | returns true |
-//! | come | not `SET`, `QUIET` | next epoch, no `QUIET`, `AWAKE` | waits for the end of that epoch |
+//! | come | not `SET`, `QUIET` | next epoch, no `QUIET` | waits for the end of that epoch |
 //! | come | not `SET`, not `QUIET` | the same | the same |
-//! | fall asleep | its epoch, no `QUIET` | the same without `AWAKE` | sleeps while it is just that; looks again |
+//! | fall asleep, with "come" or later | its epoch, no `QUIET` | the same without `AWAKE` | sleeps while it is just that; looks again |
 //! | fall asleep, look again | any other | the same | returns true |
 //! | look again | what it sleeps on | the same | sleeps again, or returns false if its time is up |
 //! | set | any | with `SET`, `AWAKE` and `QUIET` | wakes all if it was not `AWAKE` |
@@ -54,11 +54,15 @@ const SET: u32 = 1;
 const AWAKE: u32 = 2;
 const QUIET: u32 = 4;
 
-/// What the first waiter makes of a `QUIET` word: the next epoch.
+/// The epoch in which a waiter comes to a word that is not `SET`: the next one, if it is the first.
 #[inline]
-const fn come_after(quiet: u32) -> u32 {
-    // The bit is the one below the epoch: it goes, and is carried.
-    quiet.wrapping_add(QUIET)
+const fn epoch_of_waiter(state: u32) -> u32 {
+    if state & QUIET != 0 {
+        // The bit is the one below the epoch: it goes, and is carried.
+        state.wrapping_add(QUIET)
+    } else {
+        state
+    }
 }
 
 /// The word of an event.
@@ -102,40 +106,36 @@ impl Event {
     /// Waits until the event is set or `deadline`, and returns whether it was set.
     #[inline]
     pub(crate) fn wait_by(&self, deadline: impl FnOnce() -> Deadline) -> bool {
-        self.is_set() || self.wait_slow(deadline())
+        let state = self.load();
+        state & SET != 0 || self.wait_slow(state, deadline())
     }
 
     /// Waits for an event that was not set.
     #[cold]
-    fn wait_slow(&self, deadline: Deadline) -> bool {
+    fn wait_slow(&self, state: u32, deadline: Deadline) -> bool {
         if deadline.has_passed() {
             return false;
         }
-        // Relaxed: to come tells nobody anything. Acquire, if it is set by now: as in `load`.
-        let come = self
-            .state
-            .fetch_update(Ordering::Relaxed, Ordering::Acquire, |state| {
-                (state & (SET | QUIET) == QUIET).then(|| come_after(state))
-            });
-        let (epoch, first) = match come {
-            Ok(quiet) => (come_after(quiet), true),
-            Err(set) if set & SET != 0 => return true,
-            Err(state) => (state | AWAKE, false),
-        };
-        let is_over = |state: u32| state | AWAKE != epoch;
         // Where others wait already, this is no quick exchange between two.
-        if first && spin::poll_for_another(deadline, || is_over(self.load())) {
+        let polls = state & QUIET != 0 && spin::pays();
+        let come = self.update(|state| {
+            let awake = epoch_of_waiter(state);
+            (state & SET == 0).then_some(if polls { awake } else { awake & !AWAKE })
+        });
+        let Ok(before) = come else {
             return true;
-        }
+        };
+        let epoch = epoch_of_waiter(before);
         let asleep = epoch & !AWAKE;
-        // Relaxed: as above. Acquire, if it was set meanwhile: as in `load`.
-        let slept = self
-            .state
-            .fetch_update(Ordering::Relaxed, Ordering::Acquire, |state| {
-                (state == epoch).then_some(asleep)
-            });
-        if slept.is_err_and(is_over) {
-            return true;
+        let is_over = |state: u32| state & !AWAKE != asleep;
+        if polls {
+            if spin::poll_for_another(deadline, || is_over(self.load())) {
+                return true;
+            }
+            let sleep = self.update(|state| (!is_over(state)).then_some(asleep));
+            if sleep.is_err() {
+                return true;
+            }
         }
         loop {
             let outcome = futex::wait::<Private>(&self.state, asleep, deadline);
@@ -147,6 +147,13 @@ impl Event {
                 return false;
             }
         }
+    }
+
+    /// A waiter's steps. Relaxed: they tell nobody anything. Acquire, if there is nothing to wait for:
+    /// as in `load`.
+    fn update(&self, next: impl FnMut(u32) -> Option<u32>) -> Result<u32, u32> {
+        self.state
+            .fetch_update(Ordering::Relaxed, Ordering::Acquire, next)
     }
 
     /// Acquire: pairs with the Release of `set` (invariant 4) and of `clear` (invariant 5).

@@ -20,14 +20,15 @@
 //! |---|---|---|
 //! | 0 | `LOCKED` | a thread changes the list |
 //! | 1 | `PARKED` | a thread may sleep until it can |
-//! | 2 to 31 | epoch | goes up by one each time that waiters were taken out |
+//! | 2 | `WAITERS` | the list is not empty |
+//! | 3 to 31 | epoch | goes up by one each time that waiters were taken out |
 //!
 //! | step | by | word before | word after | and then |
 //! |---|---|---|---|---|
 //! | lock | any | not `LOCKED` | `LOCKED` | has the list to itself |
 //! | lock | any | `LOCKED` | `LOCKED`, `PARKED` | sleeps while it is just that; locks again |
-//! | unlock | the holder | `LOCKED` | neither | if it was `PARKED`, wakes all that sleep for the lock |
-//! | unlock and wake | the holder | `LOCKED` | neither, next epoch | wakes those taken out, too |
+//! | unlock | the holder | `LOCKED` | neither, `WAITERS` as the list is | if it was `PARKED`, wakes all that sleep for the lock |
+//! | unlock and wake | the holder | `LOCKED` | the same, next epoch | wakes those taken out, too |
 //!
 //! # State machine of a waiter
 //!
@@ -84,7 +85,8 @@ pub(crate) const ALL: usize = usize::MAX;
 
 const LOCKED: u32 = 1;
 const PARKED: u32 = 2;
-const EPOCH: u32 = 4;
+const WAITERS: u32 = 4;
+const EPOCH: u32 = 8;
 
 /// The bit of the futex's mask for those who sleep until they can lock the list. The bits below
 /// are the slots of the waiters.
@@ -94,8 +96,9 @@ const SLOTS: u32 = 31;
 /// The waiters, first come first.
 pub(crate) struct Queue {
     word: AtomicU32,
-    /// How many there are, to be known without the lock.
-    len: AtomicU32,
+    /// How many there are. Changed and decided by with the list locked, so the order of its accesses
+    /// is that of the lock, and no checker has to see it; without the lock it may be out of date.
+    len: core::sync::atomic::AtomicU32,
     /// A ring: the one before the first is the last. Null if there is none.
     first: UnsafeCell<*const Waiter>,
 }
@@ -123,17 +126,23 @@ impl Queue {
         pub(crate) fn new() -> Self {
             Self {
                 word: AtomicU32::new(0),
-                len: AtomicU32::new(0),
+                len: core::sync::atomic::AtomicU32::new(0),
                 first: UnsafeCell::new(ptr::null()),
             }
         }
     }
 
-    /// How many wait. Exact for the holder of a lock under which all of them enter and leave.
-    #[inline]
+    /// How many wait, at about this moment.
     pub(crate) fn len(&self) -> u32 {
-        // Relaxed: where it has to be exact, that lock orders it.
         self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether any wait. Exact if what happened before this call orders all that entered and left:
+    /// for the holder of a lock under which they do.
+    #[inline]
+    pub(crate) fn has_waiters(&self) -> bool {
+        // Relaxed: that order is enough to see the newest value.
+        self.word.load(Ordering::Relaxed) & WAITERS != 0
     }
 
     /// Locks the list, for a moment.
@@ -178,7 +187,8 @@ impl Queue {
                 word = Ok(before);
             } else {
                 let parked = before | PARKED;
-                let _ = futex::wait_masked::<Private>(&self.word, parked, LOCKERS, Deadline::Never);
+                let _ =
+                    futex::wait_masked::<Private>(&self.word, parked, 0, LOCKERS, Deadline::Never);
             }
         }
         word.expect("it was locked")
@@ -188,12 +198,12 @@ impl Queue {
 /// The queue, with its list locked.
 pub(crate) struct Locked<'a> {
     queue: &'a Queue,
-    /// The word without the two bits of the lock: nobody else changes the rest.
+    /// The word as it was locked: nobody else changes more than the two bits of the lock.
     word: u32,
 }
 
 impl<'a> Locked<'a> {
-    /// How many wait.
+    /// How many wait, exactly.
     pub(crate) fn len(&self) -> u32 {
         self.queue.len()
     }
@@ -207,8 +217,7 @@ impl<'a> Locked<'a> {
             // this function does not end before, neither by a return nor by a panic.
             unsafe { self.push(waiter) };
             let stays = Stays;
-            // Relaxed, as each access: where it has to be exact, a lock orders it. A waiter with
-            // others before it is not the next, and may as well sleep at once.
+            // A waiter with others before it is not the next, and may as well sleep at once.
             let alone = queue.len.fetch_add(1, Ordering::Relaxed) == 0;
             let left = self.unlocked();
             drop(self);
@@ -328,7 +337,8 @@ impl<'a> Locked<'a> {
 
     /// The word as this holder leaves it.
     fn unlocked(&self) -> u32 {
-        self.word & !(LOCKED | PARKED)
+        let waiters = if self.first().is_null() { 0 } else { WAITERS };
+        self.word & !(LOCKED | PARKED | WAITERS) | waiters
     }
 }
 
@@ -367,12 +377,17 @@ impl Waiter {
     /// before.
     fn sleep(&self, queue: &Queue, left: u32, deadline: Deadline, alone: bool) -> Option<Message> {
         let slot = 1 << self.slot;
+        // While the epoch does not change, this waiter has not been taken out.
+        let apart = EPOCH - 1;
         let mut seen = left;
+        let called = || self.state.load(Ordering::Relaxed) != WAITING;
         let mut called = alone
-            && spin::poll_for_another(deadline, || self.state.load(Ordering::Relaxed) != WAITING);
+            && deadline != Deadline::Now
+            && spin::pays()
+            && spin::poll_for_another(deadline, called);
         loop {
             if !called
-                && futex::wait_masked::<Private>(&queue.word, seen, slot, deadline)
+                && futex::wait_masked::<Private>(&queue.word, seen, apart, slot, deadline)
                     == Outcome::TimedOut
             {
                 return None;
@@ -391,7 +406,7 @@ impl Waiter {
 
 /// Whether the word has come to the epoch that the state of a waiter tells.
 fn counts_at(state: u32, word: u32) -> bool {
-    // Both are epochs of 29 bits, at the top: their difference is negative if it is not there yet.
+    // Both are epochs of 29 bits, at the top. Their difference is negative if it is not there yet.
     let since = ((word / EPOCH) << MESSAGE_BITS).wrapping_sub(state & !LAST_MESSAGE);
     since <= u32::MAX / 2
 }

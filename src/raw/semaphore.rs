@@ -136,7 +136,11 @@ impl Permits {
             if before.is_ok_and(|before| permits(before) > 0) {
                 return true;
             }
-            if futex::wait::<Private>(&self.state, asleep, deadline) == Outcome::TimedOut {
+            // Another count would only have it counted again.
+            let apart = MOST * WAITER;
+            let outcome =
+                futex::wait_masked::<Private>(&self.state, asleep, apart, futex::ANY, deadline);
+            if outcome == Outcome::TimedOut {
                 self.give_up();
                 return false;
             }
