@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "no test crate uses all of it")]
 #![allow(unused_imports, unused_macros, reason = "the same")]
 
+pub(crate) mod closed;
+
 use std::any::Any;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicI32, Ordering};
