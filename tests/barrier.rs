@@ -387,7 +387,8 @@ mod while_the_action_runs {
         let next = [(); 2].map(|()| asleep(|| barrier.wait()));
         let rounds = acting.rounds;
         assert_eq!(rounds.load(Relaxed), 1);
-        acting.end();
+        let reset = Err(BrokenBarrierError::Reset);
+        assert_eq!(acting.end(), [reset, reset]);
         let mut indices = next.map(|thread| thread.end().unwrap());
         indices.sort_unstable();
         assert_eq!(indices, [0, 1]);

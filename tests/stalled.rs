@@ -129,12 +129,14 @@ mod when_it_is_woken {
     use super::*;
     use common::cpu;
 
-    /// Fails if the second does not go on after `wake`, which lets both through, or did so for one
-    /// of them and once more for the other.
-    fn the_second_goes_on<T: Send + Sync>(it: fn() -> T, wait: fn(&T), wake: fn(&T), free: fn(&T))
-    where
-        T: 'static,
-    {
+    /// Fails if the second does not go on after `wake`. That is enough for both to go on, or else
+    /// `free` is.
+    fn the_second_goes_on<T: Send + Sync + 'static>(
+        it: fn() -> T,
+        wait: fn(&T),
+        wake: fn(&T),
+        free: fn(&T),
+    ) {
         // The first may run for a moment after all, and be gone.
         let mut tries = 0;
         let mut conclusive = 0;
