@@ -2,7 +2,9 @@
 //! or from one of the two checkers. The only place, with `futex` and `model`, that knows which. It
 //! uses nothing of this crate.
 
-pub(crate) use imp::{AtomicU32, AtomicU64, UnsafeCell, thread_id};
+#[cfg(target_has_atomic = "64")]
+pub(crate) use imp::AtomicU64;
+pub(crate) use imp::{AtomicU32, UnsafeCell, thread_id};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) use {
     execution::{begin, deadlocked, unless_deadlocked, with_kept},
@@ -39,11 +41,22 @@ pub(crate) use const_fn;
 /// The next of the identities that [`thread_id`] gives out: never 0, and none twice.
 #[cold]
 fn next_thread_id() -> u64 {
-    use core::sync::atomic::AtomicU64;
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    // Relaxed: only that no two are the same matters. A count of 2^64 is not reached. The counter
-    // is `core`'s in a model too: it is of no concern to the order of events.
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    #[cfg(target_has_atomic = "64")]
+    {
+        use core::sync::atomic::AtomicU64;
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: only that no two are the same matters. A count of 2^64 is not reached. The
+        // counter is `core`'s in a model too: it is of no concern to the order of events.
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+    #[cfg(not(target_has_atomic = "64"))]
+    {
+        use std::sync::{Mutex, PoisonError};
+        static NEXT: Mutex<u64> = Mutex::new(1);
+        let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+        *next += 1;
+        *next - 1
+    }
 }
 
 /// Runs `with` on `value`: on the stack, but for a checker.
@@ -134,7 +147,9 @@ mod execution {
 mod imp {
     pub(crate) use super::cell::UnsafeCell;
     use core::cell::Cell;
-    pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64};
+    pub(crate) use core::sync::atomic::AtomicU32;
+    #[cfg(target_has_atomic = "64")]
+    pub(crate) use core::sync::atomic::AtomicU64;
 
     /// The calling thread's identity: never 0, and never used again by another thread.
     #[inline]

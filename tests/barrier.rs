@@ -250,3 +250,226 @@ fn a_barrier_can_be_a_static() {
     BARRIER.wait().unwrap();
     other.end().unwrap();
 }
+
+/// The action runs under no lock: others see the barrier, and end the round, meanwhile.
+mod while_the_action_runs {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::sync::{Mutex, OnceLock};
+
+    /// A barrier of two whose first action runs until it is told to end.
+    struct Acting {
+        barrier: &'static Barrier,
+        /// The one that waits for the action's end, and the one that runs it.
+        parties: [Running<Result<usize, BrokenBarrierError>>; 2],
+        end: Sender<()>,
+        rounds: &'static AtomicU32,
+    }
+
+    impl Acting {
+        fn begin() -> Self {
+            Self::begin_with(Duration::MAX)
+        }
+
+        /// The first of the parties waits for so long.
+        fn begin_with(timeout: Duration) -> Self {
+            let (begin, begun) = mpsc::channel();
+            let (end, ended): (_, Receiver<()>) = mpsc::channel();
+            let ended = Mutex::new(ended);
+            let rounds = forever(AtomicU32::new(0));
+            let barrier = forever(Barrier::new(2).with_action(move || {
+                if rounds.fetch_add(1, Relaxed) == 0 {
+                    begin.send(()).unwrap();
+                    ended.lock().unwrap().recv().unwrap();
+                }
+            }));
+            let first = asleep(move || barrier.wait_timeout(timeout));
+            let last = spawn(|| barrier.wait());
+            begun.recv_timeout(LIMIT).unwrap();
+            Self {
+                barrier,
+                parties: [first, last],
+                end,
+                rounds,
+            }
+        }
+
+        /// What the parties are told when the action has ended.
+        fn end(self) -> [Result<usize, BrokenBarrierError>; 2] {
+            self.end.send(()).unwrap();
+            self.parties.map(Running::end)
+        }
+    }
+
+    #[test]
+    fn who_looks_does_not_wait() {
+        let acting = Acting::begin();
+        assert_eq!(acting.barrier.parties(), 2);
+        assert!(!acting.barrier.broken());
+        assert!(acting.barrier.n_waiting() <= 2);
+        assert!(format!("{:?}", acting.barrier).contains("waiters="));
+        assert_eq!(acting.end(), [Ok(0), Ok(1)]);
+    }
+
+    #[test]
+    fn a_timeout_of_who_comes_counts() {
+        for timeout in [Duration::ZERO, Duration::from_nanos(1), SOON] {
+            let acting = Acting::begin();
+            let start = Instant::now();
+            let told = acting.barrier.wait_timeout(timeout);
+            assert_eq!(told, Err(BrokenBarrierError::TimedOut));
+            assert!(start.elapsed() >= timeout);
+            assert!(acting.barrier.broken());
+            // It broke the barrier, and with it the round that had yet to end.
+            let told = Err(BrokenBarrierError::TimedOut);
+            assert_eq!(acting.end(), [told, told]);
+        }
+    }
+
+    #[test]
+    fn a_timeout_of_who_waits_for_it_counts() {
+        let acting = Acting::begin_with(SOON);
+        until(|| acting.parties[0].is_finished());
+        assert!(acting.barrier.broken());
+        let told = Err(BrokenBarrierError::TimedOut);
+        assert_eq!(acting.end(), [told, told]);
+    }
+
+    #[test]
+    fn an_abort_ends_the_round() {
+        let acting = Acting::begin();
+        acting.barrier.abort();
+        assert!(acting.barrier.broken());
+        let aborted = Err(BrokenBarrierError::Aborted);
+        assert_eq!(acting.barrier.wait(), aborted);
+        until(|| acting.parties[0].is_finished());
+        let barrier = acting.barrier;
+        assert_eq!(acting.end(), [aborted, aborted]);
+        assert!(barrier.broken());
+    }
+
+    #[test]
+    fn a_reset_ends_the_round() {
+        let acting = Acting::begin();
+        acting.barrier.reset();
+        assert!(!acting.barrier.broken());
+        until(|| acting.parties[0].is_finished());
+        let barrier = acting.barrier;
+        let reset = Err(BrokenBarrierError::Reset);
+        assert_eq!(acting.end(), [reset, reset]);
+        assert!(!barrier.broken());
+        assert_eq!(barrier.n_waiting(), 0);
+    }
+
+    /// Whoever comes for the next round waits for the action, and for the rest of its own.
+    #[test]
+    fn the_next_round_begins_after_it() {
+        let acting = Acting::begin();
+        let barrier = acting.barrier;
+        let next = [(); 2].map(|()| asleep(|| barrier.wait()));
+        assert_eq!(acting.rounds.load(Relaxed), 1);
+        let rounds = acting.rounds;
+        assert_eq!(acting.end(), [Ok(0), Ok(1)]);
+        let mut indices = next.map(|thread| thread.end().unwrap());
+        indices.sort_unstable();
+        assert_eq!(indices, [0, 1]);
+        assert_eq!(rounds.load(Relaxed), 2);
+        assert_eq!(barrier.n_waiting(), 0);
+    }
+
+    /// A round after a reset is complete before the action of the one before has ended.
+    #[test]
+    fn a_round_after_a_reset_waits_for_it() {
+        let acting = Acting::begin();
+        let barrier = acting.barrier;
+        barrier.reset();
+        let next = [(); 2].map(|()| asleep(|| barrier.wait()));
+        let rounds = acting.rounds;
+        assert_eq!(rounds.load(Relaxed), 1);
+        let reset = Err(BrokenBarrierError::Reset);
+        assert_eq!(acting.end(), [reset, reset]);
+        let mut indices = next.map(|thread| thread.end().unwrap());
+        indices.sort_unstable();
+        assert_eq!(indices, [0, 1]);
+        assert_eq!(rounds.load(Relaxed), 2);
+    }
+
+    /// A barrier whose action calls `call` on it, in each round.
+    fn acts_on_itself(call: impl Fn(&Barrier) + Send + Sync + 'static) -> &'static Barrier {
+        let own = forever(OnceLock::<&Barrier>::new());
+        let barrier = forever(Barrier::new(2).with_action(move || call(own.get().unwrap())));
+        own.set(barrier).unwrap();
+        barrier
+    }
+
+    fn round(barrier: &'static Barrier) -> [Result<usize, BrokenBarrierError>; 2] {
+        let first = asleep(|| barrier.wait());
+        let last = spawn(|| barrier.wait());
+        let last = last.end();
+        [first.end(), last]
+    }
+
+    #[test]
+    fn it_may_look_at_its_own_barrier() {
+        let barrier = acts_on_itself(|barrier| {
+            assert_eq!(barrier.parties(), 2);
+            assert!(!barrier.broken());
+            assert!(barrier.n_waiting() <= 2);
+            assert!(!format!("{barrier:?}").contains("broken"));
+        });
+        assert_eq!(round(barrier), [Ok(0), Ok(1)]);
+        assert_eq!(round(barrier), [Ok(0), Ok(1)]);
+    }
+
+    #[test]
+    fn it_may_abort_its_own_barrier() {
+        let barrier = acts_on_itself(Barrier::abort);
+        let aborted = Err(BrokenBarrierError::Aborted);
+        assert_eq!(round(barrier), [aborted, aborted]);
+        assert!(barrier.broken());
+    }
+
+    #[test]
+    fn it_may_reset_its_own_barrier() {
+        let barrier = acts_on_itself(Barrier::reset);
+        let reset = Err(BrokenBarrierError::Reset);
+        assert_eq!(round(barrier), [reset, reset]);
+        assert!(!barrier.broken());
+        assert_eq!(round(barrier), [reset, reset]);
+    }
+
+    #[test]
+    fn it_may_abort_its_own_barrier_and_panic() {
+        let barrier = acts_on_itself(|barrier| {
+            barrier.abort();
+            panic!("the action");
+        });
+        let first = asleep(|| barrier.wait());
+        let last = panic::catch_unwind(|| barrier.wait());
+        assert_eq!(words(&*last.unwrap_err()), "the action");
+        assert_eq!(first.end(), Err(BrokenBarrierError::Aborted));
+        assert!(barrier.broken());
+    }
+
+    #[test]
+    fn a_panic_in_it_is_told_to_those_who_came_meanwhile() {
+        let (begin, begun) = mpsc::channel();
+        let go_on = forever(AtomicBool::new(false));
+        let barrier = forever(Barrier::new(2).with_action(move || {
+            begin.send(()).unwrap();
+            until(|| go_on.load(SeqCst));
+            panic!("the action");
+        }));
+        let first = asleep(|| barrier.wait());
+        let last = spawn(|| panic::catch_unwind(AssertUnwindSafe(|| barrier.wait())).is_err());
+        begun.recv_timeout(LIMIT).unwrap();
+        let next = asleep(|| barrier.wait());
+        go_on.store(true, SeqCst);
+        assert!(last.end());
+        let panicked = Err(BrokenBarrierError::ActionPanicked);
+        assert_eq!(first.end(), panicked);
+        assert_eq!(next.end(), panicked);
+        assert!(barrier.broken());
+    }
+}

@@ -8,230 +8,19 @@
 mod common;
 
 use std::mem;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex as StdMutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::closed::{Closed, LockedMutex, for_each_wait, open};
 use common::{
     Acquire, LIMIT, asleep, for_each_primitive, forever, has_one_permit, is_free, spawn, until,
 };
 use racefree::{
-    Barrier, BoundedSemaphore, BrokenBarrierError, Condition, ConditionLock, Event, Lock, Mutex,
-    MutexGuard, RLock, ReleaseError, Semaphore,
+    Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event, Lock, Mutex, RLock,
+    ReleaseError, Semaphore,
 };
-
-/// What lets nobody through until it is opened, by the thread that made it; then all.
-trait Closed: Send + Sync + 'static {
-    /// Whether those who come when it has been opened wait until it is opened again.
-    const CLOSES_AGAIN: bool = false;
-
-    /// For so many who will wait.
-    fn closed(waiters: u32) -> Self;
-
-    fn open(&self, waiters: u32);
-
-    fn wait(&self);
-
-    /// Says whether it was let through.
-    fn wait_timeout(&self, timeout: Duration) -> bool;
-
-    /// Where its words are.
-    fn place(&self) -> Range<usize>
-    where
-        Self: Sized,
-    {
-        place(self)
-    }
-}
-
-fn place<T>(value: &T) -> Range<usize> {
-    let first = (&raw const *value).addr();
-    first..first + size_of::<T>()
-}
-
-/// Opens it, and waits until `all_have_gone`.
-#[track_caller]
-fn open<C: Closed>(closed: &C, waiters: u32, all_have_gone: impl Fn() -> bool) {
-    closed.open(waiters);
-    until(|| {
-        if C::CLOSES_AGAIN {
-            closed.open(waiters);
-        }
-        all_have_gone()
-    });
-}
-
-/// Who has been let in lets in the next.
-macro_rules! closed_while_held {
-    ($($Primitive:ty)*) => {
-        $(impl Closed for $Primitive {
-            fn closed(_waiters: u32) -> Self {
-                let primitive = Self::default();
-                primitive.acquire();
-                primitive
-            }
-
-            fn open(&self, _waiters: u32) {
-                self.release().unwrap();
-            }
-
-            fn wait(&self) {
-                self.acquire();
-                self.release().unwrap();
-            }
-
-            fn wait_timeout(&self, timeout: Duration) -> bool {
-                self.acquire_timeout(timeout) && self.release().is_ok()
-            }
-        })*
-    };
-}
-closed_while_held! { Lock RLock }
-
-macro_rules! closed_without_permits {
-    ($($Primitive:ty)*) => {
-        $(impl Closed for $Primitive {
-            fn closed(waiters: u32) -> Self {
-                let primitive = Self::new(waiters);
-                (0..waiters).for_each(|_| primitive.acquire());
-                primitive
-            }
-
-            fn open(&self, waiters: u32) {
-                self.release_n(waiters).unwrap();
-            }
-
-            fn wait(&self) {
-                self.acquire();
-            }
-
-            fn wait_timeout(&self, timeout: Duration) -> bool {
-                self.acquire_timeout(timeout)
-            }
-        })*
-    };
-}
-closed_without_permits! { Semaphore BoundedSemaphore }
-
-/// A mutex, and the guard that keeps it closed.
-struct LockedMutex {
-    mutex: &'static Mutex<u32>,
-    guard: StdMutex<Option<MutexGuard<'static, u32>>>,
-}
-
-impl Closed for LockedMutex {
-    fn closed(_waiters: u32) -> Self {
-        let mutex = forever(Mutex::new(0));
-        let guard = StdMutex::new(Some(mutex.lock()));
-        Self { mutex, guard }
-    }
-
-    fn open(&self, _waiters: u32) {
-        drop(self.guard.lock().unwrap().take());
-    }
-
-    fn wait(&self) {
-        *self.mutex.lock() += 1;
-    }
-
-    fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.mutex.try_lock_for(timeout).is_some()
-    }
-
-    fn place(&self) -> Range<usize> {
-        place(self.mutex)
-    }
-}
-
-impl Closed for Event {
-    fn closed(_waiters: u32) -> Self {
-        Self::new()
-    }
-
-    fn open(&self, _waiters: u32) {
-        self.set();
-    }
-
-    fn wait(&self) {
-        self.wait();
-    }
-
-    fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.wait_timeout(timeout)
-    }
-}
-
-impl<L: ConditionLock + Default + Send + Sync + 'static> Closed for Condition<L> {
-    const CLOSES_AGAIN: bool = true;
-
-    fn closed(_waiters: u32) -> Self {
-        Self::default()
-    }
-
-    fn open(&self, _waiters: u32) {
-        let _guard = self.guard();
-        self.notify_all().unwrap();
-    }
-
-    fn wait(&self) {
-        let _guard = self.guard();
-        self.wait().unwrap();
-    }
-
-    fn wait_timeout(&self, timeout: Duration) -> bool {
-        let _guard = self.guard();
-        self.wait_timeout(timeout).unwrap()
-    }
-}
-
-impl Closed for Barrier {
-    fn closed(waiters: u32) -> Self {
-        Self::new(waiters as usize + 1)
-    }
-
-    fn open(&self, _waiters: u32) {
-        self.wait_timeout(LIMIT).unwrap();
-    }
-
-    fn wait(&self) {
-        self.wait().unwrap();
-    }
-
-    fn wait_timeout(&self, timeout: Duration) -> bool {
-        let passed = self.wait_timeout(timeout).is_ok();
-        // The time was up, and broke it.
-        if !passed {
-            self.reset();
-        }
-        passed
-    }
-}
-
-/// Makes each of these functions, which are generic over [`Closed`], a test of each primitive.
-macro_rules! for_each_wait {
-    ($($test:ident)*) => {
-        for_each_wait!(@lock Lock: $($test)*);
-        for_each_wait!(@rlock RLock: $($test)*);
-        for_each_wait!(@semaphore Semaphore: $($test)*);
-        for_each_wait!(@bounded_semaphore BoundedSemaphore: $($test)*);
-        for_each_wait!(@mutex LockedMutex: $($test)*);
-        for_each_wait!(@event Event: $($test)*);
-        for_each_wait!(@condition_with_lock Condition<Lock>: $($test)*);
-        for_each_wait!(@condition_with_rlock Condition<RLock>: $($test)*);
-        for_each_wait!(@barrier Barrier: $($test)*);
-    };
-    (@$module:ident $Closed:ty: $($test:ident)*) => {
-        mod $module {
-            use super::*;
-            $(#[test]
-            fn $test() {
-                super::$test::<$Closed>();
-            })*
-        }
-    };
-}
 
 mod timeouts {
     use super::*;
@@ -397,9 +186,8 @@ mod ends {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod interrupted {
     use super::*;
+    use common::closed::signals::{RECEIVED, send_signal};
     use common::{Random, Running, os, work};
-    use std::ptr;
-    use std::sync::Once;
     use std::sync::atomic::AtomicI32;
 
     for_each_wait! {
@@ -408,27 +196,6 @@ mod interrupted {
     }
 
     const WAITERS: usize = 8;
-
-    static RECEIVED: AtomicU32 = AtomicU32::new(0);
-
-    extern "C" fn receive(_signal: libc::c_int) {
-        RECEIVED.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Without `SA_RESTART`: each interrupts the system call in which its thread sleeps.
-    fn send_signal(thread: i32) {
-        static HANDLER: Once = Once::new();
-        HANDLER.call_once(|| {
-            // SAFETY: an action of all zeroes is one.
-            let mut action: libc::sigaction = unsafe { mem::zeroed() };
-            action.sa_sigaction = receive as extern "C" fn(libc::c_int) as libc::sighandler_t;
-            // SAFETY: the handler counts, and does nothing else.
-            let set = unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, ptr::null_mut()) };
-            assert_eq!(set, 0);
-        });
-        // SAFETY: it has no preconditions; a thread that has ended is told of by an error.
-        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGUSR1) };
-    }
 
     /// Threads that wait, and say so to `ended` when that is over.
     fn waiters<C: Closed>(
@@ -496,43 +263,16 @@ mod interrupted {
         waiter.end();
     }
 
-    /// Wake-ups that no change of the word came before, as the system may send them.
     #[cfg(not(racefree_parking))]
     mod for_nothing {
         use super::*;
+        use common::closed::for_nothing::{flood, stack, wake_all};
+        use common::closed::place;
         use std::sync::atomic::AtomicUsize;
 
         for_each_wait! {
             wakes_for_nothing_end_no_wait
             wakes_for_nothing_leave_a_deadline_where_it_is
-        }
-
-        /// Wakes one who sleeps at the address, if anybody does, and says whether.
-        fn wake(address: usize) -> bool {
-            let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
-            // SAFETY: the kernel takes the address for a name, and accesses nothing there.
-            unsafe { libc::syscall(libc::SYS_futex, address, operation, 1) > 0 }
-        }
-
-        fn wake_all(place: Range<usize>) -> bool {
-            place
-                .step_by(4)
-                .fold(false, |any, address| any | wake(address))
-        }
-
-        /// The words on a thread's stack, below a variable of its.
-        const DEPTH: usize = 8192;
-
-        /// An address near the top of the stack that the calling thread has in use.
-        fn stack() -> usize {
-            let here = 0_u32;
-            (&raw const here).addr() & !3
-        }
-
-        /// Wakes for nothing the thread whose stack is told, wherever it sleeps.
-        fn flood<C: Closed>(closed: &C, stack: &AtomicUsize) -> bool {
-            let stack = stack.load(Ordering::Relaxed);
-            wake_all(closed.place()) | (stack != 0 && wake_all(stack - DEPTH..stack))
         }
 
         fn wakes_for_nothing_end_no_wait<C: Closed>() {

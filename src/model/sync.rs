@@ -8,7 +8,7 @@ pub use std::sync::Arc;
 
 /// The engine's atomics. Under loom and shuttle, `new` registers each with the checker.
 pub mod atomic {
-    pub use crate::model::engine::atomic::{
-        AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-    };
+    #[cfg(target_has_atomic = "64")]
+    pub use crate::model::engine::atomic::AtomicU64;
+    pub use crate::model::engine::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 }

@@ -7,6 +7,7 @@
 pub(crate) mod barrier;
 mod event;
 mod lock;
+mod owner;
 pub(crate) mod queue;
 mod rlock;
 mod semaphore;
@@ -14,6 +15,7 @@ mod semaphore;
 pub(crate) use barrier::Barrier;
 pub(crate) use event::Event;
 pub(crate) use lock::Lock;
+pub(crate) use owner::NOBODY;
 pub(crate) use queue::Queue;
-pub(crate) use rlock::{NOBODY, RLock};
+pub(crate) use rlock::RLock;
 pub(crate) use semaphore::{MAX_VALUE, Permits};

@@ -15,11 +15,8 @@
 //!
 //! # Invariants
 //!
-//! 1. `owner` is written by the thread that holds `lock`, and by no other: its own identity, and
-//!    then `NOBODY`. So a thread that reads its own identity there is the owner: it wrote that
-//!    itself and nobody has written since, or it would read its own later `NOBODY`; and one that
-//!    is not the owner never reads its own, however old the value that it reads. That is why
-//!    Relaxed is enough for all of `owner`. (models `rlock::exclusion`, `rlock::release_by_another`)
+//! 1. `owner` is changed by the thread that holds `lock`, and by no other: to itself, and then to
+//!    nobody. A thread finds itself there only if it is the owner. (models `rlock::exclusion`, `rlock::release_by_another`)
 //! 2. `depth` is touched by the owner alone; `lock` hands it over. (models `rlock::nesting*`)
 //! 3. An identity is not given to another thread while the process lives, so a thread that ends
 //!    while it owns an `RLock` leaves it to nobody. (tests `an_owner_that_ends_*`)
@@ -27,16 +24,14 @@
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::Lock;
+use super::owner::Owner;
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;
-use crate::sync::{AtomicU64, Ordering, UnsafeCell, const_fn, thread_id};
-
-/// No thread's identity.
-pub(crate) const NOBODY: u64 = 0;
+use crate::sync::{UnsafeCell, const_fn};
 
 /// A lock with its owner and how often the owner holds it.
 pub(crate) struct RLock {
-    owner: AtomicU64,
+    owner: Owner,
     lock: Lock,
     depth: UnsafeCell<u32>,
 }
@@ -53,7 +48,7 @@ impl RLock {
     const_fn! {
         pub(crate) fn new() -> Self {
             Self {
-                owner: AtomicU64::new(NOBODY),
+                owner: Owner::new(),
                 lock: Lock::new(),
                 depth: UnsafeCell::new(0),
             }
@@ -118,14 +113,14 @@ impl RLock {
         self.lock.locked()
     }
 
-    /// The owner's identity, or [`NOBODY`]. It may be out of date.
+    /// The owner's identity, or [`NOBODY`](super::NOBODY). It may be out of date.
     pub(crate) fn owner(&self) -> u64 {
-        self.owner.load(Ordering::Relaxed)
+        self.owner.id()
     }
 
     #[inline]
     pub(crate) fn is_owned(&self) -> bool {
-        self.owner() == thread_id()
+        self.owner.is_current()
     }
 
     pub(crate) fn recursion_count(&self) -> u32 {
@@ -140,7 +135,7 @@ impl RLock {
     #[inline]
     fn enter_if(&self, acquired: bool, depth: u32) -> bool {
         if acquired {
-            self.owner.store(thread_id(), Ordering::Relaxed);
+            self.owner.set_current();
             // SAFETY: the calling thread is the owner.
             unsafe { self.with_depth(|own| *own = depth) };
         }
@@ -150,7 +145,7 @@ impl RLock {
     /// Is the owner no longer, at all levels.
     #[inline]
     fn leave(&self) -> Result<(), ReleaseError> {
-        self.owner.store(NOBODY, Ordering::Relaxed);
+        self.owner.clear();
         self.lock.release()
     }
 

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "no test crate uses all of it")]
 #![allow(unused_imports, unused_macros, reason = "the same")]
 
+pub(crate) mod closed;
+
 use std::any::Any;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -106,6 +108,47 @@ pub(crate) mod os {
     pub(crate) fn sleeps(thread: i32) -> bool {
         std::thread::sleep(std::time::Duration::from_millis(250));
         thread != 0
+    }
+}
+
+/// Which processor a thread runs on, and before whom.
+#[cfg(target_os = "linux")]
+pub(crate) mod cpu {
+    use std::mem;
+
+    /// The first of those that this process may use.
+    pub(crate) fn first() -> usize {
+        // SAFETY: the set is plain data, of the size told.
+        unsafe {
+            let mut allowed: libc::cpu_set_t = mem::zeroed();
+            let size = size_of::<libc::cpu_set_t>();
+            assert_eq!(
+                libc::sched_getaffinity(libc::getpid(), size, &mut allowed),
+                0
+            );
+            (0..libc::CPU_SETSIZE as usize)
+                .find(|&cpu| libc::CPU_ISSET(cpu, &allowed))
+                .expect("a processor")
+        }
+    }
+
+    /// The calling thread runs on this one alone.
+    pub(crate) fn stay_on(cpu: usize) {
+        // SAFETY: as above.
+        unsafe {
+            let mut one: libc::cpu_set_t = mem::zeroed();
+            libc::CPU_SET(cpu, &mut one);
+            assert_eq!(libc::sched_setaffinity(0, size_of_val(&one), &one), 0);
+        }
+    }
+
+    /// The calling thread runs when no other has anything to do.
+    pub(crate) fn be_idle() {
+        // SAFETY: a plain struct, and the calling thread.
+        unsafe {
+            let parameter: libc::sched_param = mem::zeroed();
+            assert_eq!(libc::sched_setscheduler(0, libc::SCHED_IDLE, &parameter), 0);
+        }
     }
 }
 
