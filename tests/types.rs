@@ -1,14 +1,15 @@
 //! What the types promise to the compiler, and their sizes.
 
 use std::error::Error;
+use std::fmt::{Debug, Display};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use std::cell::Cell;
 use std::sync::Arc;
 
 use racefree::{
-    Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event, Guard, Lock, MappedMutexGuard,
-    Mutex, MutexGuard, NotOwnerError, RLock, ReleaseError, Semaphore,
+    ArcMutexGuard, Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event, Guard, Lock,
+    MappedMutexGuard, Mutex, MutexGuard, NotOwnerError, RLock, ReleaseError, Semaphore,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert, const_assert_eq};
 
@@ -36,6 +37,23 @@ assert_impl_all!(MappedMutexGuard<'static, u32>: Send, Sync);
 assert_impl_all!(MappedMutexGuard<'static, Cell<u32>>: Send);
 assert_not_impl_any!(MappedMutexGuard<'static, Cell<u32>>: Sync);
 assert_not_impl_any!(MappedMutexGuard<'static, *const u32>: Send, Sync, Clone);
+
+assert_impl_all!(ArcMutexGuard<u32>: Send, Sync);
+assert_impl_all!(ArcMutexGuard<Cell<u32>>: Send);
+assert_not_impl_any!(ArcMutexGuard<Cell<u32>>: Sync);
+assert_not_impl_any!(ArcMutexGuard<*const u32>: Send, Sync, Clone);
+
+// What moves here from std or parking_lot compiles.
+assert_impl_all!(MutexGuard<'static, Cell<u32>>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(ArcMutexGuard<Cell<u32>>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(MappedMutexGuard<'static, Cell<u32>>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(MutexGuard<'static, u32>: Debug, Display);
+assert_impl_all!(ArcMutexGuard<u32>: Debug, Display);
+assert_impl_all!(MappedMutexGuard<'static, u32>: Debug, Display);
+assert_impl_all!(Guard<'static, Lock>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Guard<'static, RLock>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Guard<'static, Semaphore>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Guard<'static, BoundedSemaphore>: UnwindSafe, RefUnwindSafe);
 
 assert_impl_all!(Guard<'static, Lock>: Send, Sync);
 assert_impl_all!(Guard<'static, Semaphore>: Send, Sync);
