@@ -219,6 +219,8 @@ fn a_guard_shows_what_it_holds<P: Acquire>() {
     assert_eq!(format!("{guard:?}"), format!("Guard({primitive:?})"));
 }
 
+type ArcWay<P> = fn(&Arc<P>) -> Option<ArcGuard<P>>;
+
 fn every_way_to_a_guard_that_borrows_nothing<P: Acquire>() {
     let primitive = Arc::new(P::default());
     let free = {
@@ -228,13 +230,13 @@ fn every_way_to_a_guard_that_borrows_nothing<P: Acquire>() {
             spawn(move || primitive.try_guard_arc().is_some()).end()
         }
     };
-    let patient: [fn(&Arc<P>) -> Option<ArcGuard<P>>; 4] = [
+    let patient: [ArcWay<P>; 4] = [
         |primitive| Some(primitive.guard_arc()),
         |primitive| primitive.guard_arc_timeout(LIMIT * 2),
         |primitive| primitive.guard_arc_timeout(Duration::MAX),
         |primitive| primitive.guard_arc_until(Instant::now() + LIMIT * 2),
     ];
-    let hasty: [fn(&Arc<P>) -> Option<ArcGuard<P>>; 4] = [
+    let hasty: [ArcWay<P>; 4] = [
         |primitive| primitive.try_guard_arc(),
         |primitive| primitive.guard_arc_timeout(Duration::ZERO),
         |primitive| primitive.guard_arc_timeout(Duration::from_nanos(1)),

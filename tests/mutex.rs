@@ -139,12 +139,12 @@ fn a_panic_on_the_way_to_a_part_unlocks() {
         |guard| {
             drop(MutexGuard::try_map(guard, |it| {
                 part::<_, Option<&mut u32>>(it)
-            }))
+            }));
         },
         |guard| {
             drop(MutexGuard::try_map_or_err(guard, |it| {
                 part::<_, Result<&mut u32, ()>>(it)
-            }))
+            }));
         },
         |guard| {
             let whole = MutexGuard::map(guard, |it| it);
@@ -263,7 +263,8 @@ fn every_way_to_lock_in_an_arc() {
     assert!(mutex.try_lock_arc_for(Duration::ZERO).is_none());
     assert!(mutex.try_lock_arc_for(Duration::from_millis(1)).is_none());
     assert!(mutex.try_lock_arc_until(Instant::now()).is_none());
-    let ways: [fn(&Arc<Mutex<i32>>) -> ArcMutexGuard<i32>; 4] = [
+    type Lock = fn(&Arc<Mutex<i32>>) -> ArcMutexGuard<i32>;
+    let ways: [Lock; 4] = [
         |mutex| mutex.lock_arc(),
         |mutex| mutex.try_lock_arc_for(LIMIT * 2).unwrap(),
         |mutex| mutex.try_lock_arc_for(Duration::MAX).unwrap(),
