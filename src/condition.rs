@@ -283,6 +283,65 @@ impl<L: ConditionLock> Condition<L> {
         Guard::new(self.lock.lock())
     }
 
+    /// As [`try_acquire`](Self::try_acquire), with a guard that releases when it is dropped. Never
+    /// blocks.
+    ///
+    /// # Panics
+    ///
+    /// As the lock's `acquire`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let condition = racefree::Condition::new();
+    /// let _guard = condition.try_guard().expect("nobody else has it");
+    /// condition.notify_all()?;
+    /// # Ok::<(), racefree::NotOwnerError>(())
+    /// ```
+    #[inline]
+    pub fn try_guard(&self) -> Option<Guard<'_, L::Lock>> {
+        self.try_acquire().then(|| Guard::new(self.lock.lock()))
+    }
+
+    /// As [`acquire_timeout`](Self::acquire_timeout), with a guard that releases when it is
+    /// dropped.
+    ///
+    /// # Panics
+    ///
+    /// As the lock's `acquire`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let condition = racefree::Condition::new();
+    /// assert!(condition.guard_timeout(Duration::from_millis(1)).is_some());
+    /// ```
+    #[inline]
+    pub fn guard_timeout(&self, timeout: Duration) -> Option<Guard<'_, L::Lock>> {
+        let acquired = self.acquire_timeout(timeout);
+        acquired.then(|| Guard::new(self.lock.lock()))
+    }
+
+    /// As [`acquire_until`](Self::acquire_until), with a guard that releases when it is dropped.
+    ///
+    /// # Panics
+    ///
+    /// As the lock's `acquire`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let condition = racefree::Condition::new();
+    /// assert!(condition.guard_until(std::time::Instant::now()).is_some());
+    /// ```
+    #[inline]
+    pub fn guard_until(&self, deadline: Instant) -> Option<Guard<'_, L::Lock>> {
+        let acquired = self.acquire_until(deadline);
+        acquired.then(|| Guard::new(self.lock.lock()))
+    }
+
     /// Gives up the lock, waits until notified, as long as it takes, and acquires the lock again.
     ///
     /// An [`RLock`] is given up at all its levels, and has as many again afterwards. As other

@@ -2,7 +2,8 @@
 
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem;
+use core::{mem, ptr};
+use std::sync::Arc;
 use std::thread;
 
 use crate::error::ReleaseError;
@@ -18,9 +19,10 @@ pub(crate) type SameThread = std::sync::MutexGuard<'static, ()>;
 /// Holds a primitive, and releases it when it is dropped, also by a panic: what Python's `with`
 /// does.
 ///
-/// Made by the `guard` method of [`Lock`](crate::Lock::guard), [`RLock`](crate::RLock::guard),
-/// [`Semaphore`](crate::Semaphore::guard) and [`BoundedSemaphore`](crate::BoundedSemaphore::guard).
-/// A panic under a guard poisons nothing, as in Python.
+/// Made by the methods `guard`, `try_guard`, `guard_timeout` and `guard_until` of
+/// [`Lock`](crate::Lock::guard), [`RLock`](crate::RLock::guard),
+/// [`Semaphore`](crate::Semaphore::guard), [`BoundedSemaphore`](crate::BoundedSemaphore::guard) and
+/// [`Condition`](crate::Condition::guard). A panic under a guard poisons nothing, as in Python.
 ///
 /// A guard of an `RLock` stays on its thread; the others may be sent to another one and dropped
 /// there, as Python lets any thread release them.
@@ -83,14 +85,7 @@ impl<'a, P: Guarded> Guard<'a, P> {
 impl<P: Guarded> Drop for Guard<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        unless_deadlocked(|| {
-            if let Err(error) = self.primitive.give_back() {
-                // A second panic would abort the process and hide the first.
-                if !thread::panicking() {
-                    panic!("{error}");
-                }
-            }
-        });
+        release_dropped(self.primitive);
     }
 }
 
@@ -99,3 +94,230 @@ impl<P: Guarded + fmt::Debug> fmt::Debug for Guard<'_, P> {
         f.debug_tuple("Guard").field(self.primitive).finish()
     }
 }
+
+/// As [`Guard`], of a primitive in an [`Arc`]: it borrows nothing, so it may be kept in a struct,
+/// and be sent to a thread that outlives the scope in which it was made.
+///
+/// Made by the methods `guard_arc`, `try_guard_arc`, `guard_arc_timeout` and `guard_arc_until` of
+/// [`Lock`](crate::Lock::guard_arc), [`RLock`](crate::RLock::guard_arc),
+/// [`Semaphore`](crate::Semaphore::guard_arc) and
+/// [`BoundedSemaphore`](crate::BoundedSemaphore::guard_arc). The primitive lives as long as the
+/// guard.
+///
+/// # Panics
+///
+/// Dropping panics as a [`Guard`]'s does.
+///
+/// # Examples
+///
+/// A permit that travels with a task:
+///
+/// ```
+/// use std::sync::Arc;
+/// use racefree::Semaphore;
+///
+/// let permits = Arc::new(Semaphore::new(2));
+/// let tasks = [1, 2, 3].map(|number| {
+///     let permit = permits.guard_arc();
+///     std::thread::spawn(move || {
+///         let _permit = permit;
+///         number * 2
+///     })
+/// });
+/// assert_eq!(tasks.map(|task| task.join().unwrap()), [2, 4, 6]);
+/// assert_eq!(permits.value(), 2);
+/// ```
+#[must_use = "a guard that is not bound to a name is dropped, and releases, at once"]
+pub struct ArcGuard<P: Guarded> {
+    primitive: Arc<P>,
+    release: PhantomData<P::Release>,
+}
+
+impl<P: Guarded> ArcGuard<P> {
+    /// A guard over what the caller has just acquired.
+    pub(crate) fn new(primitive: &Arc<P>) -> Self {
+        Self {
+            primitive: Arc::clone(primitive),
+            release: PhantomData,
+        }
+    }
+
+    /// Releases now, and says whether that was in order, where dropping would panic.
+    ///
+    /// # Errors
+    ///
+    /// As [`Guard::release`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(racefree::Lock::new());
+    /// lock.guard_arc().release()?;
+    /// assert!(!lock.locked());
+    /// # Ok::<(), racefree::ReleaseError>(())
+    /// ```
+    pub fn release(self) -> Result<(), ReleaseError> {
+        let guard = mem::ManuallyDrop::new(self);
+        // SAFETY: it is moved out of a guard that is not dropped.
+        let primitive = unsafe { ptr::read(&raw const guard.primitive) };
+        primitive.give_back()
+    }
+}
+
+impl<P: Guarded> Drop for ArcGuard<P> {
+    #[inline]
+    fn drop(&mut self) {
+        release_dropped(&*self.primitive);
+    }
+}
+
+impl<P: Guarded + fmt::Debug> fmt::Debug for ArcGuard<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ArcGuard").field(&*self.primitive).finish()
+    }
+}
+
+/// Releases what a guard held that is dropped.
+#[inline]
+fn release_dropped(primitive: &impl Guarded) {
+    unless_deadlocked(|| {
+        if let Err(error) = primitive.give_back() {
+            // A second panic would abort the process and hide the first.
+            if !thread::panicking() {
+                panic!("{error}");
+            }
+        }
+    });
+}
+
+/// The guards of each way to acquire, but for `guard` itself. `$panics` is the section that each
+/// method has on panics.
+macro_rules! guards {
+    ($Primitive:ident, $new:literal $(, $panics:literal)?) => {
+        impl $Primitive {
+            /// As [`try_acquire`](Self::try_acquire), with a guard that releases when it is dropped.
+            /// Never blocks.
+            ///
+            $(#[doc = $panics])?
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let primitive = racefree::", stringify!($Primitive), $new, ";")]
+            /// let guard = primitive.try_guard().expect("nobody else has it");
+            /// std::thread::scope(|scope| {
+            ///     scope.spawn(|| assert!(primitive.try_guard().is_none()));
+            /// });
+            /// # drop(guard);
+            /// ```
+            #[inline]
+            pub fn try_guard(&self) -> Option<Guard<'_, Self>> {
+                self.try_acquire().then(|| Guard::new(self))
+            }
+
+            /// As [`acquire_timeout`](Self::acquire_timeout), with a guard that releases when it is
+            /// dropped.
+            ///
+            $(#[doc = $panics])?
+            /// # Examples
+            ///
+            /// ```
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let primitive = racefree::", stringify!($Primitive), $new, ";")]
+            /// let guard = primitive.guard_timeout(Duration::from_millis(1));
+            /// assert!(guard.is_some());
+            /// ```
+            #[inline]
+            pub fn guard_timeout(&self, timeout: Duration) -> Option<Guard<'_, Self>> {
+                self.acquire_timeout(timeout).then(|| Guard::new(self))
+            }
+
+            /// As [`acquire_until`](Self::acquire_until), with a guard that releases when it is
+            /// dropped.
+            ///
+            $(#[doc = $panics])?
+            /// # Examples
+            ///
+            /// ```
+            /// use std::time::Instant;
+            ///
+            #[doc = concat!("let primitive = racefree::", stringify!($Primitive), $new, ";")]
+            /// assert!(primitive.guard_until(Instant::now()).is_some());
+            /// ```
+            #[inline]
+            pub fn guard_until(&self, deadline: Instant) -> Option<Guard<'_, Self>> {
+                self.acquire_until(deadline).then(|| Guard::new(self))
+            }
+
+            /// As [`guard`](Self::guard), with a guard that borrows nothing.
+            ///
+            $(#[doc = $panics])?
+            /// # Examples
+            ///
+            /// ```
+            /// use std::sync::Arc;
+            ///
+            #[doc = concat!("let primitive = Arc::new(racefree::", stringify!($Primitive), $new, ");")]
+            /// let guard = primitive.guard_arc();
+            /// drop(primitive);
+            /// # drop(guard);
+            /// ```
+            #[inline]
+            pub fn guard_arc(self: &Arc<Self>) -> ArcGuard<Self> {
+                self.acquire();
+                ArcGuard::new(self)
+            }
+
+            /// As [`try_guard`](Self::try_guard), with a guard that borrows nothing.
+            ///
+            $(#[doc = $panics])?
+            /// # Examples
+            ///
+            /// ```
+            /// use std::sync::Arc;
+            ///
+            #[doc = concat!("let primitive = Arc::new(racefree::", stringify!($Primitive), $new, ");")]
+            /// assert!(primitive.try_guard_arc().is_some());
+            /// ```
+            #[inline]
+            pub fn try_guard_arc(self: &Arc<Self>) -> Option<ArcGuard<Self>> {
+                self.try_acquire().then(|| ArcGuard::new(self))
+            }
+
+            /// As [`guard_timeout`](Self::guard_timeout), with a guard that borrows nothing.
+            ///
+            $(#[doc = $panics])?
+            /// # Examples
+            ///
+            /// ```
+            /// use std::sync::Arc;
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let primitive = Arc::new(racefree::", stringify!($Primitive), $new, ");")]
+            /// assert!(primitive.guard_arc_timeout(Duration::from_millis(1)).is_some());
+            /// ```
+            #[inline]
+            pub fn guard_arc_timeout(self: &Arc<Self>, timeout: Duration) -> Option<ArcGuard<Self>> {
+                self.acquire_timeout(timeout).then(|| ArcGuard::new(self))
+            }
+
+            /// As [`guard_until`](Self::guard_until), with a guard that borrows nothing.
+            ///
+            $(#[doc = $panics])?
+            /// # Examples
+            ///
+            /// ```
+            /// use std::sync::Arc;
+            /// use std::time::Instant;
+            ///
+            #[doc = concat!("let primitive = Arc::new(racefree::", stringify!($Primitive), $new, ");")]
+            /// assert!(primitive.guard_arc_until(Instant::now()).is_some());
+            /// ```
+            #[inline]
+            pub fn guard_arc_until(self: &Arc<Self>, deadline: Instant) -> Option<ArcGuard<Self>> {
+                self.acquire_until(deadline).then(|| ArcGuard::new(self))
+            }
+        }
+    };
+}
+pub(crate) use guards;

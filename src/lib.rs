@@ -36,9 +36,9 @@ pub use barrier::Barrier;
 pub use condition::{Condition, ConditionLock};
 pub use error::{BrokenBarrierError, NotOwnerError, ReleaseError};
 pub use event::Event;
-pub use guard::{Guard, Guarded};
+pub use guard::{ArcGuard, Guard, Guarded};
 pub use lock::Lock;
-pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
+pub use mutex::{ArcMutexGuard, MappedMutexGuard, Mutex, MutexGuard};
 pub use rlock::RLock;
 pub use semaphore::{BoundedSemaphore, Semaphore};
 #[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]

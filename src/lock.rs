@@ -1,11 +1,12 @@
 //! `threading.Lock`: the face of [`raw::Lock`], where its state machine is.
 
 use core::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;
-use crate::guard::{Guard, Guarded};
+use crate::guard::{ArcGuard, Guard, Guarded, guards};
 use crate::lockable::sealed::{ConditionLockable, Lockable};
 use crate::raw;
 use crate::sync::const_fn;
@@ -183,6 +184,8 @@ impl Lock {
         Guard::new(self)
     }
 }
+
+guards!(Lock, "::new()");
 
 impl Default for Lock {
     fn default() -> Self {

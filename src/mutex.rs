@@ -1,26 +1,29 @@
 //! Data in a lock: what Rust has in the place of a lock beside its data.
 //!
-//! A [`raw::Lock`](Lock), and the data that whoever holds it has to itself. The guard is the only way to both,
-//! so the two invariants are the lock's: one guard at a time, and each sees what the one before it
-//! wrote. (models `mutex::*`)
+//! A [`raw::Lock`](Lock), and the data that its holder has to itself. The guard is the only way to
+//! both, so the two invariants are the lock's: one guard at a time, and each sees what the one
+//! before it wrote. (models `mutex::*`)
 
-use core::fmt;
-use core::marker::PhantomData;
-use core::ops::{Deref, DerefMut};
+mod guard;
+
 use core::panic::{RefUnwindSafe, UnwindSafe};
-use core::ptr::NonNull;
+use core::{fmt, mem};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 use crate::raw::Lock;
-use crate::sync::{UnsafeCell, const_fn, unless_deadlocked};
+use crate::sync::{UnsafeCell, const_fn};
+use guard::{Relock, Unlock};
+
+pub use guard::{ArcMutexGuard, MappedMutexGuard, MutexGuard};
 
 /// Data that one thread at a time can use. Python has no such thing: there a lock stands beside
 /// what it protects.
 ///
-/// The data is reached by the guard that [`lock`](Self::lock) returns, and by nothing else. It is a
-/// [`Lock`](crate::Lock) as to how it waits, in what order, and what is ordered by it; and a panic under the
-/// guard poisons nothing: who comes next sees the data as the panic left it.
+/// The data is reached by the guard that [`lock`](Self::lock) returns, and by nothing else. The
+/// mutex blocks, wakes and orders memory as a [`Lock`](crate::Lock) does. A panic under the guard
+/// poisons nothing: the next thread sees the data as the panic left it.
 ///
 /// It adds 4 bytes to the data, needs no allocation, and can be a `static`. Under loom an access
 /// to the data that the lock does not order is an error.
@@ -82,6 +85,50 @@ impl<T> Mutex<T> {
     pub fn into_inner(self) -> T {
         self.data.into_inner()
     }
+
+    /// A clone of the data. Blocks until the mutex is locked, as [`lock`](Self::lock) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = racefree::Mutex::new(vec![1]);
+    /// assert_eq!(mutex.get_cloned(), [1]);
+    /// ```
+    #[must_use]
+    pub fn get_cloned(&self) -> T
+    where
+        T: Clone,
+    {
+        T::clone(&self.lock())
+    }
+
+    /// Replaces the data, and drops the old data when the mutex is unlocked again. Blocks until the
+    /// mutex is locked, as [`lock`](Self::lock) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = racefree::Mutex::new(1);
+    /// mutex.set(2);
+    /// assert_eq!(*mutex.lock(), 2);
+    /// ```
+    pub fn set(&self, data: T) {
+        drop(self.replace(data));
+    }
+
+    /// Replaces the data, and returns the old data. Blocks until the mutex is locked, as
+    /// [`lock`](Self::lock) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = racefree::Mutex::new(1);
+    /// assert_eq!(mutex.replace(2), 1);
+    /// ```
+    #[must_use = "use `set` to drop the old data"]
+    pub fn replace(&self, data: T) -> T {
+        mem::replace(&mut *self.lock(), data)
+    }
 }
 
 impl<T: ?Sized> Mutex<T> {
@@ -100,7 +147,7 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.lock.acquire();
-        self.guard()
+        MutexGuard::new(self)
     }
 
     /// Locks the mutex if it is free. Never waits.
@@ -115,11 +162,12 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.lock.try_acquire().then(|| self.guard())
+        self.lock.try_acquire().then(|| MutexGuard::new(self))
     }
 
-    /// Locks the mutex, waiting for it no longer than `timeout`: see
-    /// [`Lock::acquire_timeout`](crate::Lock::acquire_timeout) for what zero and [`Duration::MAX`] mean.
+    /// Locks the mutex, blocking no longer than `timeout`: see
+    /// [`Lock::acquire_timeout`](crate::Lock::acquire_timeout) for what zero and [`Duration::MAX`]
+    /// mean.
     ///
     /// # Examples
     ///
@@ -133,8 +181,8 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock_for(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
-        self.acquire_by(|| Deadline::after(timeout))
-            .then(|| self.guard())
+        let locked = self.acquire_by(|| Deadline::after(timeout));
+        locked.then(|| MutexGuard::new(self))
     }
 
     /// Locks the mutex, waiting for it no longer than until `deadline`: for several waits that
@@ -148,8 +196,8 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock_until(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
-        self.acquire_by(|| Deadline::At(deadline))
-            .then(|| self.guard())
+        let locked = self.acquire_by(|| Deadline::At(deadline));
+        locked.then(|| MutexGuard::new(self))
     }
 
     /// The data, without locking: nobody else can have the mutex.
@@ -178,18 +226,130 @@ impl<T: ?Sized> Mutex<T> {
         self.lock.locked()
     }
 
+    /// Runs `access` on the data while the mutex is locked. Blocks until it is, as
+    /// [`lock`](Self::lock) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = racefree::Mutex::new(vec![1]);
+    /// assert_eq!(mutex.with_mut(|list| list.pop()), Some(1));
+    /// ```
+    pub fn with_mut<R>(&self, access: impl FnOnce(&mut T) -> R) -> R {
+        access(&mut self.lock())
+    }
+
+    /// Locks the mutex, blocking until that is possible. The guard keeps the mutex alive, and
+    /// unlocks it when it is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use racefree::Mutex;
+    ///
+    /// let mutex = Arc::new(Mutex::new(1));
+    /// let mut guard = mutex.lock_arc();
+    /// let thread = std::thread::spawn(move || *guard += 1);
+    /// thread.join().unwrap();
+    /// assert_eq!(*mutex.lock(), 2);
+    /// ```
+    #[inline]
+    pub fn lock_arc(self: &Arc<Self>) -> ArcMutexGuard<T> {
+        self.lock.acquire();
+        ArcMutexGuard::new(self)
+    }
+
+    /// Locks the mutex if it is unlocked. Never blocks. See [`lock_arc`](Self::lock_arc) for the
+    /// guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use racefree::Mutex;
+    ///
+    /// let mutex = Arc::new(Mutex::new(1));
+    /// let guard = mutex.try_lock_arc().unwrap();
+    /// assert!(mutex.try_lock_arc().is_none());
+    /// # drop(guard);
+    /// ```
+    #[inline]
+    pub fn try_lock_arc(self: &Arc<Self>) -> Option<ArcMutexGuard<T>> {
+        self.lock.try_acquire().then(|| ArcMutexGuard::new(self))
+    }
+
+    /// Locks the mutex, blocking no longer than `timeout`: see
+    /// [`try_lock_for`](Self::try_lock_for), and [`lock_arc`](Self::lock_arc) for the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use racefree::Mutex;
+    ///
+    /// let mutex = Arc::new(Mutex::new(1));
+    /// let guard = mutex.lock_arc();
+    /// assert!(mutex.try_lock_arc_for(Duration::from_millis(1)).is_none());
+    /// # drop(guard);
+    /// ```
+    #[inline]
+    pub fn try_lock_arc_for(self: &Arc<Self>, timeout: Duration) -> Option<ArcMutexGuard<T>> {
+        let locked = self.acquire_by(|| Deadline::after(timeout));
+        locked.then(|| ArcMutexGuard::new(self))
+    }
+
+    /// Locks the mutex, blocking no longer than until `deadline`. See [`lock_arc`](Self::lock_arc)
+    /// for the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Instant;
+    /// use racefree::Mutex;
+    ///
+    /// assert!(Arc::new(Mutex::new(1)).try_lock_arc_until(Instant::now()).is_some());
+    /// ```
+    #[inline]
+    pub fn try_lock_arc_until(self: &Arc<Self>, deadline: Instant) -> Option<ArcMutexGuard<T>> {
+        let locked = self.acquire_by(|| Deadline::At(deadline));
+        locked.then(|| ArcMutexGuard::new(self))
+    }
+
+    /// Unlocks the mutex whose guard was forgotten ([`core::mem::forget`]), as where C code holds
+    /// the lock. Never blocks.
+    ///
+    /// # Safety
+    ///
+    /// The caller has locked the mutex, and its guard and all borrows from it are gone, without
+    /// having unlocked the mutex.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = racefree::Mutex::new(1);
+    /// std::mem::forget(mutex.lock());
+    /// // SAFETY: the guard was forgotten.
+    /// unsafe { mutex.force_unlock() };
+    /// assert!(!mutex.is_locked());
+    /// ```
+    #[inline]
+    pub unsafe fn force_unlock(&self) {
+        drop(Unlock(&self.lock));
+    }
+
     #[inline]
     fn acquire_by(&self, deadline: impl FnOnce() -> Deadline) -> bool {
         self.lock.try_acquire() || self.lock.acquire_slow(deadline())
     }
 
-    /// The guard of a mutex whose lock the caller has just acquired.
-    #[inline]
-    fn guard(&self) -> MutexGuard<'_, T> {
-        MutexGuard {
-            mutex: self,
-            data: PhantomData,
-        }
+    /// Runs `run` while the mutex, which the caller has locked, is unlocked.
+    fn unlocked<R>(&self, run: impl FnOnce() -> R) -> R {
+        drop(Unlock(&self.lock));
+        let _relock = Relock(&self.lock);
+        run()
     }
 }
 
@@ -214,144 +374,5 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
             None => out.field("data", &format_args!("<locked>")),
         };
         out.finish()
-    }
-}
-
-/// The data of a locked [`Mutex`], which is unlocked when this is dropped, also by a panic.
-///
-/// It may be sent to another thread, and dropped there.
-///
-/// # Examples
-///
-/// ```
-/// let mutex = racefree::Mutex::new(String::new());
-/// let mut guard = mutex.lock();
-/// guard.push('a');
-/// drop(guard);
-/// assert_eq!(*mutex.lock(), "a");
-/// ```
-#[must_use = "a guard that is not bound to a name is dropped, and unlocks, at once"]
-pub struct MutexGuard<'a, T: ?Sized> {
-    mutex: &'a Mutex<T>,
-    /// Is `Sync` only if the data is.
-    data: PhantomData<&'a mut T>,
-}
-
-impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// A guard of a part of the data. The mutex stays locked.
-    ///
-    /// Under loom the accesses by the mapped guard are not watched, but this one is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use racefree::{Mutex, MutexGuard};
-    ///
-    /// let mutex = Mutex::new((1, "one"));
-    /// let mut number = MutexGuard::map(mutex.lock(), |pair| &mut pair.0);
-    /// *number = 2;
-    /// drop(number);
-    /// assert_eq!(mutex.into_inner(), (2, "one"));
-    /// ```
-    pub fn map<U: ?Sized>(
-        mut guard: Self,
-        part: impl FnOnce(&mut T) -> &mut U,
-    ) -> MappedMutexGuard<'a, U> {
-        // If `part` panics, the guard is dropped and unlocks.
-        let part = NonNull::from(part(&mut guard));
-        let unlock = Unlock(&guard.mutex.lock);
-        core::mem::forget(guard);
-        MappedMutexGuard {
-            part,
-            _unlock: unlock,
-            data: PhantomData,
-        }
-    }
-}
-
-impl<T: ?Sized> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: the guard holds the lock, and the result borrows the guard.
-        self.mutex.data.with(|data| unsafe { &*data })
-    }
-}
-
-impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the guard holds the lock, and the result borrows the guard for itself alone.
-        self.mutex.data.with_mut(|data| unsafe { &mut *data })
-    }
-}
-
-impl<T: ?Sized> Drop for MutexGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        drop(Unlock(&self.mutex.lock));
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-/// A part of the data of a locked [`Mutex`]: see [`MutexGuard::map`].
-#[must_use = "a guard that is not bound to a name is dropped, and unlocks, at once"]
-pub struct MappedMutexGuard<'a, T: ?Sized> {
-    part: NonNull<T>,
-    _unlock: Unlock<'a>,
-    data: PhantomData<&'a mut T>,
-}
-
-// SAFETY: it is a `&mut T`, and the lock may be released by any thread.
-unsafe impl<T: ?Sized + Send> Send for MappedMutexGuard<'_, T> {}
-// SAFETY: all that a shared one gives is a `&T`.
-unsafe impl<T: ?Sized + Sync> Sync for MappedMutexGuard<'_, T> {}
-
-impl<T: ?Sized> Deref for MappedMutexGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: the guard holds the lock, and the result borrows the guard.
-        unsafe { self.part.as_ref() }
-    }
-}
-
-impl<T: ?Sized> DerefMut for MappedMutexGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the guard holds the lock, and the result borrows the guard for itself alone.
-        unsafe { self.part.as_mut() }
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedMutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-/// Releases a lock that nobody else can release.
-struct Unlock<'a>(&'a Lock);
-
-impl Drop for Unlock<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        unless_deadlocked(|| {
-            let released = self.0.release();
-            debug_assert!(released.is_ok(), "only the guard can release it");
-        });
     }
 }

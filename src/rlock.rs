@@ -1,11 +1,12 @@
 //! `threading.RLock`: the face of [`raw::RLock`], where its state machine is.
 
 use core::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;
-use crate::guard::{Guard, Guarded, SameThread};
+use crate::guard::{ArcGuard, Guard, Guarded, SameThread, guards};
 use crate::lockable::sealed::{ConditionLockable, Lockable};
 use crate::raw;
 use crate::sync::const_fn;
@@ -255,6 +256,12 @@ impl RLock {
         Guard::new(self)
     }
 }
+
+guards!(
+    RLock,
+    "::new()",
+    "# Panics\n\nAs [`acquire`](Self::acquire).\n\n"
+);
 
 impl Default for RLock {
     fn default() -> Self {

@@ -2,11 +2,12 @@
 //! their state machine is.
 
 use core::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;
-use crate::guard::{Guard, Guarded};
+use crate::guard::{ArcGuard, Guard, Guarded, guards};
 use crate::lockable::sealed::Lockable;
 use crate::raw;
 use crate::sync::const_fn;
@@ -145,6 +146,8 @@ macro_rules! semaphore {
                 Guard::new(self)
             }
         }
+
+        guards!($Semaphore, "::new(1)");
 
         impl Default for $Semaphore {
             /// One permit, as in Python.

@@ -5,11 +5,14 @@ mod common;
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use racefree::ArcGuard;
+
 use common::{
-    Acquire, asleep, for_each_primitive, forever, has_one_permit, hasty_ways, is_free,
+    Acquire, LIMIT, asleep, for_each_primitive, forever, has_one_permit, hasty_ways, is_free,
     patient_ways, spawn, while_held, words,
 };
 
@@ -30,6 +33,9 @@ for_each_primitive! {
     a_guard_that_holds_nothing_any_more_keeps_still_while_unwinding
     a_forgotten_guard_leaves_it_acquired_for_a_plain_release
     a_guard_shows_what_it_holds
+    every_way_to_a_guard_that_borrows_nothing
+    a_guard_that_borrows_nothing_keeps_the_primitive_alive
+    a_guard_that_borrows_nothing_panics_and_errs_as_the_other_does
 }
 
 fn every_way_to_acquire_takes_what_is_free_and_a_release_gives_it_back<P: Acquire>() {
@@ -211,4 +217,77 @@ fn a_guard_shows_what_it_holds<P: Acquire>() {
     let primitive = P::default();
     let guard = primitive.guard();
     assert_eq!(format!("{guard:?}"), format!("Guard({primitive:?})"));
+}
+
+type ArcWay<P> = fn(&Arc<P>) -> Option<ArcGuard<P>>;
+
+fn every_way_to_a_guard_that_borrows_nothing<P: Acquire>() {
+    let primitive = Arc::new(P::default());
+    let free = {
+        let primitive = Arc::clone(&primitive);
+        move || {
+            let primitive = Arc::clone(&primitive);
+            spawn(move || primitive.try_guard_arc().is_some()).end()
+        }
+    };
+    let patient: [ArcWay<P>; 4] = [
+        |primitive| Some(primitive.guard_arc()),
+        |primitive| primitive.guard_arc_timeout(LIMIT * 2),
+        |primitive| primitive.guard_arc_timeout(Duration::MAX),
+        |primitive| primitive.guard_arc_until(Instant::now() + LIMIT * 2),
+    ];
+    let hasty: [ArcWay<P>; 4] = [
+        |primitive| primitive.try_guard_arc(),
+        |primitive| primitive.guard_arc_timeout(Duration::ZERO),
+        |primitive| primitive.guard_arc_timeout(Duration::from_nanos(1)),
+        |primitive| primitive.guard_arc_until(Instant::now()),
+    ];
+    for way in patient.into_iter().chain(hasty) {
+        let guard = way(&primitive).unwrap();
+        assert!(!free());
+        for way in hasty {
+            let primitive = Arc::clone(&primitive);
+            assert!(spawn(move || way(&primitive).is_none()).end());
+        }
+        drop(guard);
+        assert!(free());
+    }
+    let guard = primitive.guard_arc();
+    let waiters = patient.map(|way| {
+        let primitive = Arc::clone(&primitive);
+        asleep(move || drop(way(&primitive).unwrap()))
+    });
+    guard.release().unwrap();
+    for waiter in waiters {
+        waiter.end();
+    }
+    assert!(free());
+}
+
+fn a_guard_that_borrows_nothing_keeps_the_primitive_alive<P: Acquire>() {
+    let primitive = Arc::new(P::default());
+    let weak = Arc::downgrade(&primitive);
+    let guard = primitive.guard_arc();
+    drop(primitive);
+    assert!(format!("{guard:?}").starts_with("ArcGuard(<"));
+    let again = weak.upgrade().unwrap();
+    drop(guard);
+    let guard = again.try_guard_arc().unwrap();
+    drop(again);
+    guard.release().unwrap();
+    assert!(weak.upgrade().is_none(), "a guard leaves it behind");
+}
+
+fn a_guard_that_borrows_nothing_panics_and_errs_as_the_other_does<P: Acquire>() {
+    let Some(error) = P::TOO_MANY else { return };
+    let primitive = Arc::new(P::default());
+    let guard = primitive.guard_arc();
+    primitive.release().unwrap();
+    assert_eq!(guard.release(), Err(error));
+    let guard = primitive.guard_arc();
+    primitive.release().unwrap();
+    let panicked = panic::catch_unwind(AssertUnwindSafe(|| drop(guard))).unwrap_err();
+    assert_eq!(words(&*panicked), error.to_string());
+    // The guard is gone, though its drop panicked.
+    assert!(Arc::into_inner(primitive).is_some());
 }

@@ -33,6 +33,7 @@ macro_rules! for_each_lock {
 for_each_lock! {
     nothing_is_done_without_the_lock
     it_is_its_lock
+    each_acquire_has_its_guard
     a_notification_with_nobody_there_is_gone
     a_notification_wakes_the_first_and_no_other
     each_of_many_goes_in_its_turn
@@ -117,6 +118,27 @@ fn it_is_its_lock<L: AnyLock>() {
         condition.release(),
         Err(ReleaseError::Unlocked | ReleaseError::NotOwner)
     ));
+}
+
+fn each_acquire_has_its_guard<L: AnyLock>() {
+    let condition = new::<L>();
+    let timeout = Duration::from_millis(1);
+    for _ in 0..2 {
+        for way in 0..3 {
+            let guard = match way {
+                0 => condition.try_guard(),
+                1 => condition.guard_timeout(LIMIT * 2),
+                _ => condition.guard_until(Instant::now() + LIMIT * 2),
+            };
+            let guard = guard.unwrap();
+            condition.notify_all().unwrap();
+            assert!(spawn(|| condition.try_guard().is_none()).end());
+            assert!(spawn(move || condition.guard_timeout(timeout).is_none()).end());
+            assert!(spawn(|| condition.guard_until(Instant::now()).is_none()).end());
+            drop(guard);
+        }
+    }
+    assert_eq!(condition.notify_all(), Err(NotOwnerError::Notify));
 }
 
 fn a_notification_with_nobody_there_is_gone<L: AnyLock>() {

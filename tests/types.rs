@@ -1,14 +1,16 @@
 //! What the types promise to the compiler, and their sizes.
 
 use std::error::Error;
+use std::fmt::{Debug, Display};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use std::cell::Cell;
 use std::sync::Arc;
 
 use racefree::{
-    Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event, Guard, Lock, MappedMutexGuard,
-    Mutex, MutexGuard, NotOwnerError, RLock, ReleaseError, Semaphore,
+    ArcGuard, ArcMutexGuard, Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event,
+    Guard, Lock, MappedMutexGuard, Mutex, MutexGuard, NotOwnerError, RLock, ReleaseError,
+    Semaphore,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert, const_assert_eq};
 
@@ -37,14 +39,38 @@ assert_impl_all!(MappedMutexGuard<'static, Cell<u32>>: Send);
 assert_not_impl_any!(MappedMutexGuard<'static, Cell<u32>>: Sync);
 assert_not_impl_any!(MappedMutexGuard<'static, *const u32>: Send, Sync, Clone);
 
+assert_impl_all!(ArcMutexGuard<u32>: Send, Sync);
+assert_impl_all!(ArcMutexGuard<Cell<u32>>: Send);
+assert_not_impl_any!(ArcMutexGuard<Cell<u32>>: Sync);
+assert_not_impl_any!(ArcMutexGuard<*const u32>: Send, Sync, Clone);
+
+// What moves here from std or parking_lot compiles.
+assert_impl_all!(MutexGuard<'static, Cell<u32>>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(ArcMutexGuard<Cell<u32>>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(MappedMutexGuard<'static, Cell<u32>>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(MutexGuard<'static, u32>: Debug, Display);
+assert_impl_all!(ArcMutexGuard<u32>: Debug, Display);
+assert_impl_all!(MappedMutexGuard<'static, u32>: Debug, Display);
+assert_impl_all!(Guard<'static, Lock>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Guard<'static, RLock>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Guard<'static, Semaphore>: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Guard<'static, BoundedSemaphore>: UnwindSafe, RefUnwindSafe);
+
 assert_impl_all!(Guard<'static, Lock>: Send, Sync);
 assert_impl_all!(Guard<'static, Semaphore>: Send, Sync);
 assert_impl_all!(Guard<'static, BoundedSemaphore>: Send, Sync);
 assert_impl_all!(Guard<'static, RLock>: Sync);
 assert_not_impl_any!(Guard<'static, RLock>: Send);
 
+assert_impl_all!(ArcGuard<Lock>: Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(ArcGuard<Semaphore>: Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(ArcGuard<BoundedSemaphore>: Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(ArcGuard<RLock>: Sync, UnwindSafe, RefUnwindSafe);
+assert_not_impl_any!(ArcGuard<RLock>: Send);
+
 // A copy of a guard would release twice.
 assert_not_impl_any!(Guard<'static, Lock>: Clone);
+assert_not_impl_any!(ArcGuard<Lock>: Clone);
 
 assert_impl_all!(ReleaseError: Error, Copy, Eq, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_impl_all!(NotOwnerError: Error, Copy, Eq, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
@@ -74,6 +100,11 @@ const_assert_eq!(
 
 // A guard is a reference and nothing more.
 const_assert_eq!(size_of::<Guard<'static, RLock>>(), size_of::<usize>());
+const_assert_eq!(size_of::<ArcGuard<RLock>>(), size_of::<usize>());
+const_assert_eq!(
+    size_of::<Option<ArcMutexGuard<[u8; 9]>>>(),
+    size_of::<usize>()
+);
 
 #[test]
 fn an_error_goes_wherever_errors_go() {

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fmt, mem, panic};
 
-use racefree::{BoundedSemaphore, Guard, Guarded, Lock, RLock, ReleaseError, Semaphore};
+use racefree::{ArcGuard, BoundedSemaphore, Guard, Guarded, Lock, RLock, ReleaseError, Semaphore};
 
 /// What takes longer hangs. Never reached by a test that passes, however busy the machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(300);
@@ -173,9 +173,14 @@ pub(crate) trait Acquire:
     fn acquire_timeout(&self, timeout: Duration) -> bool;
     fn acquire_until(&self, deadline: Instant) -> bool;
     fn release(&self) -> Result<(), ReleaseError>;
-    fn guard(&self) -> Guard<'_, Self>
-    where
-        Self: Sized;
+    fn guard(&self) -> Guard<'_, Self>;
+    fn try_guard(&self) -> Option<Guard<'_, Self>>;
+    fn guard_timeout(&self, timeout: Duration) -> Option<Guard<'_, Self>>;
+    fn guard_until(&self, deadline: Instant) -> Option<Guard<'_, Self>>;
+    fn guard_arc(self: &Arc<Self>) -> ArcGuard<Self>;
+    fn try_guard_arc(self: &Arc<Self>) -> Option<ArcGuard<Self>>;
+    fn guard_arc_timeout(self: &Arc<Self>, timeout: Duration) -> Option<ArcGuard<Self>>;
+    fn guard_arc_until(self: &Arc<Self>, deadline: Instant) -> Option<ArcGuard<Self>>;
 }
 
 macro_rules! acquire {
@@ -206,6 +211,34 @@ macro_rules! acquire {
             fn guard(&self) -> Guard<'_, Self> {
                 self.guard()
             }
+
+            fn try_guard(&self) -> Option<Guard<'_, Self>> {
+                self.try_guard()
+            }
+
+            fn guard_timeout(&self, timeout: Duration) -> Option<Guard<'_, Self>> {
+                self.guard_timeout(timeout)
+            }
+
+            fn guard_until(&self, deadline: Instant) -> Option<Guard<'_, Self>> {
+                self.guard_until(deadline)
+            }
+
+            fn guard_arc(self: &Arc<Self>) -> ArcGuard<Self> {
+                self.guard_arc()
+            }
+
+            fn try_guard_arc(self: &Arc<Self>) -> Option<ArcGuard<Self>> {
+                self.try_guard_arc()
+            }
+
+            fn guard_arc_timeout(self: &Arc<Self>, timeout: Duration) -> Option<ArcGuard<Self>> {
+                self.guard_arc_timeout(timeout)
+            }
+
+            fn guard_arc_until(self: &Arc<Self>, deadline: Instant) -> Option<ArcGuard<Self>> {
+                self.guard_arc_until(deadline)
+            }
         }
     };
 }
@@ -235,7 +268,7 @@ macro_rules! for_each_primitive {
 pub(crate) use for_each_primitive;
 
 /// All ways to acquire that wait as long as a test does.
-pub(crate) fn patient_ways<P: Acquire>() -> [fn(&P) -> bool; 5] {
+pub(crate) fn patient_ways<P: Acquire>() -> [fn(&P) -> bool; 7] {
     [
         |primitive| {
             primitive.acquire();
@@ -248,17 +281,42 @@ pub(crate) fn patient_ways<P: Acquire>() -> [fn(&P) -> bool; 5] {
         |primitive| primitive.acquire_timeout(LIMIT * 2),
         |primitive| primitive.acquire_timeout(Duration::MAX),
         |primitive| primitive.acquire_until(Instant::now() + LIMIT * 2),
+        |primitive| {
+            primitive
+                .guard_timeout(LIMIT * 2)
+                .map(mem::forget)
+                .is_some()
+        },
+        |primitive| {
+            primitive
+                .guard_until(Instant::now() + LIMIT * 2)
+                .map(mem::forget)
+                .is_some()
+        },
     ]
 }
 
 /// All ways to acquire that wait for nothing, or for next to nothing.
-pub(crate) fn hasty_ways<P: Acquire>() -> [fn(&P) -> bool; 5] {
+pub(crate) fn hasty_ways<P: Acquire>() -> [fn(&P) -> bool; 8] {
     [
         |primitive| primitive.try_acquire(),
         |primitive| primitive.acquire_timeout(Duration::ZERO),
         |primitive| primitive.acquire_timeout(Duration::from_nanos(1)),
         |primitive| primitive.acquire_until(Instant::now()),
         |primitive| primitive.acquire_until(Instant::now() - Duration::from_millis(1)),
+        |primitive| primitive.try_guard().map(mem::forget).is_some(),
+        |primitive| {
+            primitive
+                .guard_timeout(Duration::from_nanos(1))
+                .map(mem::forget)
+                .is_some()
+        },
+        |primitive| {
+            primitive
+                .guard_until(Instant::now())
+                .map(mem::forget)
+                .is_some()
+        },
     ]
 }
 

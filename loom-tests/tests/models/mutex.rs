@@ -1,9 +1,10 @@
 //! Models of `Mutex`. Its data is a cell of loom's, so each access of it is watched.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use racefree_loom::{Mutex, MutexGuard};
+use racefree_loom::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::{
     TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with,
@@ -45,6 +46,54 @@ fn exclusion_by_a_part() {
         add(&mutex);
         other.join().unwrap();
         assert_eq!(*mutex.lock(), (2, 2));
+    });
+}
+
+/// A panic on the way to a part unlocks once: the thread that has the mutex by then keeps it.
+#[test]
+fn a_panic_on_the_way_to_a_part() {
+    /// Not `panic!`, which prints its message in each execution.
+    fn fail() -> ! {
+        panic::resume_unwind(Box::new(()))
+    }
+    fn panicking(lock: impl Fn(&Mutex<usize>) + Copy + Send + Sync + 'static) {
+        explore(move || {
+            let mutex = Arc::new(Mutex::new(0));
+            let other = spawn(&mutex, |mutex| add(mutex, 1));
+            panic::catch_unwind(AssertUnwindSafe(|| lock(&mutex))).unwrap_err();
+            add(&mutex, 1);
+            other.join().unwrap();
+            assert_eq!(*mutex.lock(), 2);
+        });
+    }
+    panicking(|mutex| drop(MutexGuard::map(mutex.lock(), |_| -> &mut usize { fail() })));
+    panicking(|mutex| {
+        drop(MutexGuard::try_map(
+            mutex.lock(),
+            |_| -> Option<&mut usize> { fail() },
+        ));
+    });
+    panicking(|mutex| {
+        let whole = MutexGuard::map(mutex.lock(), |it| it);
+        drop(MappedMutexGuard::map(whole, |_| -> &mut usize { fail() }));
+    });
+}
+
+/// Another thread may come in between, and what it leaves is seen.
+#[test]
+fn unlocked_for_a_while() {
+    explore_both(|| {
+        let mutex = Arc::new(Mutex::new(0));
+        let mut guard = mutex.lock();
+        let other = spawn(&mutex, |mutex| add(mutex, 1));
+        let before = *guard;
+        MutexGuard::unlocked(&mut guard, || {});
+        let after = *guard;
+        *guard = after + 1;
+        drop(guard);
+        other.join().unwrap();
+        assert_eq!(*mutex.lock(), 2);
+        before != after
     });
 }
 
