@@ -28,8 +28,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Instant;
 
-use super::choices::{Config, FutexCalls, WakeOrder};
-use super::{Outcome, Private};
+use super::terms::{Config, FutexCalls, Outcome, Private, WakeOrder};
 use crate::sync::{self, AtomicU32, peek, thread};
 
 pub(crate) trait Scope {}

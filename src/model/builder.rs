@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::engine;
 use super::report::{Engine, Report};
 use super::settings::Settings;
-use crate::futex::choices::WakeOrder;
+use crate::futex::terms::WakeOrder;
 
 /// How to check: bounds, limits, seeds. What an engine has no use for, it ignores.
 ///

@@ -59,8 +59,8 @@ pub use cells::RaceCell;
 pub use report::{Engine, Report};
 
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-pub use crate::futex::choices::FutexCalls;
-pub use crate::futex::choices::WakeOrder;
+pub use crate::futex::terms::FutexCalls;
+pub use crate::futex::terms::WakeOrder;
 
 /// Checks `body` as the engine does by default: [`Builder::check`] of [`Builder::new`].
 ///

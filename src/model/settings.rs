@@ -1,7 +1,7 @@
 //! How a check is to be run: what [`Builder`](super::Builder) collects and the engines read. Plain
 //! data, which uses only what a model may choose of its futex.
 
-use crate::futex::choices::WakeOrder;
+use crate::futex::terms::WakeOrder;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -17,8 +17,8 @@ pub(crate) struct Settings {
 
 impl Settings {
     #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-    pub(super) fn futex(&self) -> crate::futex::choices::Config {
-        crate::futex::choices::Config {
+    pub(super) fn futex(&self) -> crate::futex::terms::Config {
+        crate::futex::terms::Config {
             spurious_wakeups: self.spurious_wakeups,
             wake_order: self.wake_order,
         }

@@ -26,7 +26,7 @@
 
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::Lock;
+use super::lock::Lock;
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;
 use crate::sync::{AtomicU64, Ordering, UnsafeCell, const_fn, thread_id};
