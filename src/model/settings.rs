@@ -1,6 +1,8 @@
 //! How a check is to be run: what [`Builder`](super::Builder) collects and the engines read. Plain
 //! data, which uses only what a model may choose of its futex.
 
+use std::time::Duration;
+
 use crate::futex::terms::WakeOrder;
 
 #[derive(Clone, Debug)]
@@ -13,6 +15,11 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     pub(crate) pct: Option<usize>,
     pub(crate) replay: Option<String>,
+    /// How long a smaller failure is looked for.
+    pub(crate) smallest: Duration,
+    /// How long an execution may take, or a thread of it get nowhere.
+    pub(crate) time_limit: Duration,
+    pub(crate) inner_steps: bool,
 }
 
 impl Settings {
