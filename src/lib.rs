@@ -24,6 +24,7 @@ mod lock;
 mod lockable;
 pub mod model;
 mod mutex;
+mod observe;
 mod raw;
 #[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
 mod raw_mutex;

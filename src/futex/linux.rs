@@ -10,7 +10,8 @@ use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags, Timespec};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{Outcome, Private, in_pieces};
+use super::pieces::in_pieces;
+use super::terms::{Outcome, Private};
 
 pub(crate) trait Scope {
     const FLAGS: Flags;

@@ -23,16 +23,18 @@
 //! Described in Hubertus Franke, Rusty Russell, Matthew Kirkwood, "Fuss, Futexes and Furwocks"
 //! (Ottawa Linux Symposium, 2002), and Ulrich Drepper, "Futexes Are Tricky" (2011).
 
-#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
-use std::time::Duration;
 use std::time::Instant;
+
+pub(crate) use terms::{ALL, ANY, Outcome, Private};
 
 use crate::deadline::Deadline;
 use crate::sync::AtomicU32;
 
-pub(crate) mod choices;
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) mod modelled;
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+mod pieces;
+pub(crate) mod terms;
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 use modelled as imp;
 
@@ -64,24 +66,10 @@ pub(crate) const fn polls() -> bool {
     false
 }
 
-/// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Outcome {
-    /// Look again: woken, or the word had changed, or for no reason at all.
-    Woken,
-    /// The deadline has passed, and no wake was spent on this waiter.
-    TimedOut,
-}
-
 /// Who may sleep on a word: a family of waiters that wake one another.
 pub(crate) trait Scope: imp::Scope {}
 
 impl<S: imp::Scope> Scope for S {}
-
-/// The threads of this process.
-#[derive(Debug)]
-pub(crate) struct Private;
 
 /// Sleeps until the word is woken, as long as it holds `expected`, at most until `deadline`.
 #[inline]
@@ -130,36 +118,6 @@ pub(crate) fn wake_masked<S: Scope>(
     imp::wake::<S>(word, count, mask)
 }
 
-/// [`wake`]'s count for all who sleep.
-pub(crate) const ALL: u32 = u32::MAX;
-
-/// The mask that shares a bit with every other: [`wait`]'s and [`wake`]'s.
-pub(crate) const ANY: u32 = u32::MAX;
-
-/// Sleeps by `sleep`, which is told how long at most: until `until`, or `longest`, the most that the
-/// system can be told, and then as if woken for nothing. Not at all if the time is up: the system
-/// would take a while to say so.
-#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
-#[allow(dead_code, reason = "parking_lot_core takes an instant")]
-fn in_pieces(
-    until: Option<Instant>,
-    longest: Duration,
-    sleep: impl FnOnce(Option<Duration>) -> Outcome,
-) -> Outcome {
-    let Some(until) = until else {
-        return sleep(None);
-    };
-    let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Outcome::TimedOut;
-    }
-    match sleep(Some(left.min(longest))) {
-        // It was cut short, or the system's clock is a little ahead of this one.
-        Outcome::TimedOut if Instant::now() < until => Outcome::Woken,
-        ended => ended,
-    }
-}
-
 #[cfg(all(
     test,
     not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))
@@ -169,6 +127,7 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::Ordering;
     use std::thread;
+    use std::time::Duration;
 
     #[test]
     fn a_changed_word_is_not_waited_for() {
@@ -329,7 +288,7 @@ mod tests {
         let longest = Duration::from_secs(10);
         let told = |until, ended| {
             let mut told = None;
-            let outcome = in_pieces(until, longest, |left| {
+            let outcome = pieces::in_pieces(until, longest, |left| {
                 told = left;
                 ended
             });

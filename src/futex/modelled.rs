@@ -28,8 +28,8 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Instant;
 
-use super::choices::{Config, FutexCalls, WakeOrder};
-use super::{Outcome, Private};
+use super::terms::{Config, FutexCalls, Outcome, Private, WakeOrder};
+use crate::observe;
 use crate::sync::{self, AtomicU32, peek, thread};
 
 pub(crate) trait Scope {}
@@ -41,6 +41,8 @@ struct Sleeper {
     word: *const AtomicU32,
     mask: u32,
     thread: thread::Thread,
+    /// Its number in the trace.
+    number: usize,
     parked: bool,
 }
 
@@ -101,6 +103,7 @@ pub(crate) fn polls() -> bool {
 
 fn enqueue(word: &AtomicU32, mask: u32) -> usize {
     let thread = thread::current();
+    let number = observe::thread::me();
     QUEUE.with_borrow_mut(|queue| {
         let id = queue.next_id;
         queue.next_id += 1;
@@ -109,6 +112,7 @@ fn enqueue(word: &AtomicU32, mask: u32) -> usize {
             word,
             mask,
             thread,
+            number,
             parked: false,
         });
         id
@@ -158,6 +162,7 @@ pub(super) fn wait<S: Scope>(
     }
     if take_spurious_wakeup() {
         dequeue(id);
+        observe::woken_for_nothing();
         return Outcome::Woken;
     }
     if until.is_some() {
@@ -165,6 +170,7 @@ pub(super) fn wait<S: Scope>(
         return Outcome::TimedOut;
     }
     while mark_parked(id) {
+        observe::sleeps();
         park();
     }
     Outcome::Woken
@@ -189,8 +195,12 @@ pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32, mask: u32) -> O
             at.and_then(|at| queue.sleepers.remove(at))
         });
         match woken {
-            Some(sleeper) if sleeper.parked => sleeper.thread.unpark(),
-            Some(_) => {}
+            Some(sleeper) => {
+                observe::wakes(sleeper.number);
+                if sleeper.parked {
+                    sleeper.thread.unpark();
+                }
+            }
             None => return Some(before),
         }
     }

@@ -9,7 +9,7 @@ use parking_lot_core::{
     DEFAULT_UNPARK_TOKEN, FilterOp, ParkResult, ParkToken, park, unpark_filter,
 };
 
-use super::{Outcome, Private};
+use super::terms::{Outcome, Private};
 
 /// Implemented for [`Private`] alone: the table is this process's own.
 pub(crate) trait Scope {}

@@ -5,7 +5,8 @@ use core::sync::atomic::AtomicU32;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{ALL, ANY, Outcome, Private, in_pieces};
+use super::pieces::in_pieces;
+use super::terms::{ALL, ANY, Outcome, Private};
 
 /// Implemented for [`Private`] alone: the queues are this process's own.
 pub(crate) trait Scope {}

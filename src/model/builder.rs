@@ -1,13 +1,17 @@
-//! [`Builder`]: how to check, and the check itself. Uses the engine, the settings and the report.
+//! [`Builder`]: how to check, and the check itself. Uses the engine, the
+//! settings, and what a check says of itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use std::{panic, thread};
 
 use super::engine;
-use super::report::{Engine, Report};
+use super::failure::Failure;
+use super::report::Report;
+use super::run::{Broken, Run, Size};
 use super::settings::Settings;
-use crate::futex::choices::WakeOrder;
+use crate::futex::terms::WakeOrder;
 
 /// How to check: bounds, limits, seeds. What an engine has no use for, it ignores.
 ///
@@ -39,6 +43,9 @@ impl Builder {
                 seed: 0,
                 pct: None,
                 replay: None,
+                smallest: Duration::from_secs(5),
+                time_limit: Duration::from_secs(60),
+                inner_steps: false,
             },
         }
     }
@@ -100,10 +107,31 @@ impl Builder {
     }
 
     /// Runs a failure again, from what the failing check printed: shuttle runs that one schedule;
-    /// loom, which comes by the same executions each time, runs up to it and names the lines of the
-    /// accesses that race. Real threads do not come by the same twice.
+    /// loom, which comes by the same executions each time, runs up to it. Real threads do not come
+    /// by the same twice. A smaller failure is not looked for.
     pub fn replay(mut self, failure: impl Into<String>) -> Self {
         self.settings.replay = Some(failure.into());
+        self
+    }
+
+    /// loom and shuttle: how long a smaller failure is looked for when one was found (5 seconds if
+    /// not said; zero: not at all). The body runs again for that, as often as there is time for.
+    pub fn smallest(mut self, limit: Duration) -> Self {
+        self.settings.smallest = limit;
+        self
+    }
+
+    /// How long an execution may take on real threads, and how long loom and shuttle may get nowhere
+    /// (60 seconds if not said). After that the check fails, and says what each thread waits for.
+    /// Its threads are left as they are.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.settings.time_limit = limit;
+        self
+    }
+
+    /// loom and shuttle: shows the steps within this crate's primitives too, with their atomics.
+    pub fn inner_steps(mut self, shown: bool) -> Self {
+        self.settings.inner_steps = shown;
         self
     }
 
@@ -111,8 +139,7 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// If an execution fails: with its own panic, or with the checker's. What was run until then,
-    /// and how to run it again, is printed to the standard error.
+    /// If an execution fails: with the [`Failure`] as its message.
     ///
     /// # Examples
     ///
@@ -130,68 +157,97 @@ impl Builder {
     ///     waiter.join().unwrap();
     /// });
     /// ```
+    #[track_caller]
     pub fn check(&self, body: impl Fn() + Send + Sync + 'static) -> Report {
-        let begun = Arc::new(AtomicUsize::new(0));
-        let progress = Progress {
-            settings: &self.settings,
-            begun: Arc::clone(&begun),
-            start: Instant::now(),
-        };
-        let limit = self
-            .settings
-            .executions
-            .filter(|_| engine::ENGINE == Engine::Loom)
-            .unwrap_or(usize::MAX);
-        engine::run(&self.settings, move || {
-            let number = begun.fetch_add(1, Ordering::Relaxed);
-            assert!(number < limit, "there are more than {limit} executions");
-            body();
-        });
-        progress.report()
+        match self.try_check(body) {
+            Ok(report) => report,
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+
+    /// As [`check`](Self::check), for a program that looks at the failure itself.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] if an execution fails.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no thread to run it on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use racefree::model::Builder;
+    ///
+    /// let failure = Builder::new().try_check(|| panic!("so it is")).unwrap_err();
+    /// assert_eq!(failure.message, "so it is");
+    /// ```
+    pub fn try_check(&self, body: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
+        let run = Run::new(Arc::new(body), self.settings.inner_steps);
+        let start = Instant::now();
+        let result = watched(&self.settings, &run);
+        let elapsed = start.elapsed();
+        let bound = self.settings.preemption_bound;
+        match result {
+            Ok(()) => Ok(Report {
+                engine: engine::ENGINE,
+                preemption_bound: bound,
+                executions: run.executions(),
+                elapsed,
+            }),
+            Err(broken) => Err(Failure::new(*broken, engine::ENGINE, bound, elapsed)),
+        }
+    }
+}
+
+/// Runs the check on a thread of its own, and looks whether it gets on: one that does not, for as
+/// long as the limit says, is left behind.
+fn watched(settings: &Settings, run: &Run) -> Result<(), Box<Broken>> {
+    let (tell, told) = mpsc::sync_channel(1);
+    let runner = {
+        let (settings, run) = (settings.clone(), run.clone());
+        move || _ = tell.send(engine::run(&settings, &run).map_err(Box::new))
+    };
+    let mut thread = thread::Builder::new();
+    if let Some(name) = thread::current().name() {
+        thread = thread.name(name.to_owned());
+    }
+    let thread = thread.spawn(runner).expect("a thread to run the check on");
+    let mut seen = (run.progress(), Instant::now());
+    loop {
+        match told.recv_timeout(settings.time_limit.min(Duration::from_millis(500))) {
+            Ok(result) => {
+                // It has nothing more to do, but for its thread-locals.
+                let _ = thread.join();
+                return result;
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                if let Err(panic) = thread.join() {
+                    panic::resume_unwind(panic);
+                }
+                unreachable!("it tells, or it panics");
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let now = run.progress();
+        if now != seen.0 {
+            seen = (now, Instant::now());
+        } else if seen.1.elapsed() >= settings.time_limit {
+            return Err(Box::new(Broken {
+                message: format!("nothing happens for {:?}", settings.time_limit),
+                executions: run.executions(),
+                steps: run.steps(),
+                size: Size::Hangs,
+                replay: None,
+                replay_bound: None,
+            }));
+        }
     }
 }
 
 impl Default for Builder {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// A check that is under way: if it ends by a panic, it says how far it came.
-struct Progress<'a> {
-    settings: &'a Settings,
-    begun: Arc<AtomicUsize>,
-    start: Instant,
-}
-
-impl Progress<'_> {
-    fn report(&self) -> Report {
-        Report {
-            engine: engine::ENGINE,
-            preemption_bound: self.settings.preemption_bound,
-            executions: self.begun.load(Ordering::Relaxed),
-            elapsed: self.start.elapsed(),
-        }
-    }
-}
-
-impl Drop for Progress<'_> {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            return;
-        }
-        let report = self.report();
-        let executions = report.executions;
-        eprintln!("racefree::model: failed after {report}");
-        match report.engine {
-            Engine::Loom => eprintln!(
-                "to see where: Builder::new().replay(\"{executions}\") with the same settings"
-            ),
-            Engine::Shuttle => eprintln!(
-                "to see it again: Builder::new().replay(the first schedule that shuttle printed) \
-                 with the same settings"
-            ),
-            Engine::Threads => {}
-        }
     }
 }

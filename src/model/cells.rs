@@ -1,4 +1,7 @@
-//! [`RaceCell`]: data that tells when nothing orders its accesses. Uses the engine's threads.
+//! [`RaceCell`]: data that tells when nothing orders its accesses. Uses the engine's
+//! threads, and `observe`.
+
+use crate::observe::{Act, Object};
 
 /// A cell for data that something else is to protect, which tells when it does not.
 ///
@@ -20,25 +23,52 @@
 /// assert_eq!(cell.with(|value| *value), 2);
 /// ```
 #[derive(Debug)]
-pub struct RaceCell<T>(cell::Cell<T>);
+pub struct RaceCell<T> {
+    cell: cell::Cell<T>,
+    object: Object,
+}
 
 impl<T> RaceCell<T> {
     /// A cell that holds `value`.
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Self(cell::Cell::new(value))
+        Self {
+            cell: cell::Cell::new(value),
+            object: Object::new("RaceCell"),
+        }
+    }
+
+    /// Gives it a name, by which a report calls it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cell = racefree::model::RaceCell::new(1).named("count");
+    /// ```
+    #[must_use]
+    pub fn named(self, name: &'static str) -> Self {
+        Self {
+            object: self.object.named(name),
+            ..self
+        }
     }
 
     /// Reads the value.
     #[track_caller]
     pub fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
-        self.0.with(read)
+        let call = self.object.call(Act::Read, "read");
+        let result = self.cell.with(read);
+        call.ends(());
+        result
     }
 
     /// Changes the value.
     #[track_caller]
     pub fn with_mut<R>(&self, write: impl FnOnce(&mut T) -> R) -> R {
-        self.0.with_mut(write)
+        let call = self.object.call(Act::Write, "write");
+        let result = self.cell.with_mut(write);
+        call.ends(());
+        result
     }
 }
 

@@ -49,18 +49,27 @@
 mod builder;
 mod cells;
 mod engine;
+mod failure;
+mod names;
+mod panics;
 mod report;
+mod run;
 mod settings;
+mod story;
 pub mod sync;
+mod table;
 pub mod thread;
+mod why;
 
 pub use builder::Builder;
 pub use cells::RaceCell;
+pub use failure::{Failure, Step};
 pub use report::{Engine, Report};
+pub use why::FailureKind;
 
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-pub use crate::futex::choices::FutexCalls;
-pub use crate::futex::choices::WakeOrder;
+pub use crate::futex::terms::FutexCalls;
+pub use crate::futex::terms::WakeOrder;
 
 /// Checks `body` as the engine does by default: [`Builder::check`] of [`Builder::new`].
 ///
@@ -74,6 +83,7 @@ pub use crate::futex::choices::WakeOrder;
 /// let report = racefree::model::check(|| assert!(racefree::Lock::new().try_acquire()));
 /// assert!(report.executions > 0);
 /// ```
+#[track_caller]
 pub fn check(body: impl Fn() + Send + Sync + 'static) -> Report {
     Builder::new().check(body)
 }

@@ -1,7 +1,9 @@
 //! How a check is to be run: what [`Builder`](super::Builder) collects and the engines read. Plain
 //! data, which uses only what a model may choose of its futex.
 
-use crate::futex::choices::WakeOrder;
+use std::time::Duration;
+
+use crate::futex::terms::WakeOrder;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -14,12 +16,17 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     pub(crate) pct: Option<usize>,
     pub(crate) replay: Option<String>,
+    /// How long a smaller failure is looked for.
+    pub(crate) smallest: Duration,
+    /// How long an execution may take, or a thread of it get nowhere.
+    pub(crate) time_limit: Duration,
+    pub(crate) inner_steps: bool,
 }
 
 impl Settings {
     #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-    pub(super) fn futex(&self) -> crate::futex::choices::Config {
-        crate::futex::choices::Config {
+    pub(super) fn futex(&self) -> crate::futex::terms::Config {
+        crate::futex::terms::Config {
             spurious_wakeups: self.spurious_wakeups,
             wake_order: self.wake_order,
             polls: self.polls,

@@ -23,7 +23,7 @@
 
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::Lock;
+use super::lock::Lock;
 use super::owner::Owner;
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;

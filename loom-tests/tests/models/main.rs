@@ -128,9 +128,9 @@ fn say(line: &str) {
 }
 
 /// Runs `body` on another thread of the model.
-fn spawn<T: Send + Sync + 'static, R: 'static>(
+fn spawn<T: Send + Sync + 'static, R: Send + 'static>(
     shared: &Arc<T>,
-    body: impl FnOnce(&T) -> R + 'static,
+    body: impl FnOnce(&T) -> R + Send + 'static,
 ) -> thread::JoinHandle<R> {
     let shared = Arc::clone(shared);
     thread::spawn(move || body(&shared))

@@ -14,3 +14,9 @@
 mod imp;
 
 pub(crate) use imp::{ENGINE, atomic, run, thread};
+#[cfg(any(
+    all(loom, feature = "loom"),
+    all(shuttle, feature = "shuttle"),
+    feature = "trace"
+))]
+pub(crate) use imp::{STOPS, sleep, spawn, stopping, thread_local};

@@ -1,5 +1,25 @@
-//! What a model may choose of its futex, and what it may ask of it afterwards. Plain data, which
-//! uses nothing: the futex and `model` both stand on it.
+//! The words that the futex, its platforms and the models have in common. Plain data, which uses
+//! nothing of this crate.
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Outcome {
+    /// Look again: woken, or the word had changed, or for no reason at all.
+    Woken,
+    /// The deadline has passed, and no wake was spent on this waiter.
+    TimedOut,
+}
+
+/// The threads of this process.
+#[derive(Debug)]
+pub(crate) struct Private;
+
+/// The count of a wake for all who sleep.
+pub(crate) const ALL: u32 = u32::MAX;
+
+/// The mask that shares a bit with every other: of a wait and of a wake.
+pub(crate) const ANY: u32 = u32::MAX;
 
 /// Which of several sleepers a wake takes first. No system promises an order, so what holds should
 /// hold with both.
