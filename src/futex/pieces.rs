@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::terms::Outcome;
 
 /// Sleeps by `sleep`, which is told how long at most: until `until`, or `longest`, the most that the
-/// system can be told, and then as if woken for nothing.
+/// system can be told, and then as if woken for nothing. Not at all if the time is up: the
+/// system would take a while to say so.
 #[allow(dead_code, reason = "parking_lot_core takes an instant")]
 pub(super) fn in_pieces(
     until: Option<Instant>,
@@ -16,6 +17,9 @@ pub(super) fn in_pieces(
         return sleep(None);
     };
     let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Outcome::TimedOut;
+    }
     match sleep(Some(left.min(longest))) {
         // It was cut short, or the system's clock is a little ahead of this one.
         Outcome::TimedOut if Instant::now() < until => Outcome::Woken,
