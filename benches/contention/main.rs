@@ -5,6 +5,7 @@
 mod contend;
 mod futex_calls;
 mod goals;
+mod load;
 mod os;
 mod plan;
 mod plot;
@@ -14,6 +15,7 @@ mod timed;
 mod variants;
 
 use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 use std::process::{self, ExitCode};
 use std::sync::{Arc, Mutex};
@@ -23,6 +25,8 @@ use std::time::{Duration, Instant};
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use contend::Clock;
+use load::{Condition, Load};
 use plan::{Job, Plan};
 use results::Results;
 
@@ -69,6 +73,24 @@ struct Args {
     #[arg(long, default_value_t = 7, value_parser = value_parser!(u32).range(1..=1000))]
     rounds: u32,
 
+    /// For how many seconds what is near the limit of a goal is measured again, until it is clear
+    /// of it [default: half as long as all the rest, and at least 10]
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u32).range(0..=3600))]
+    extra: Option<u32>,
+
+    /// What else runs meanwhile, each by itself [default: idle,busy, or all with --full]
+    #[arg(long, value_delimiter = ',', value_enum)]
+    conditions: Vec<Condition>,
+
+    /// On how busy a machine: so many threads compute beside what is measured. Without
+    /// --conditions, only the busy ones of these are measured [default: two for each core]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=512))]
+    busy: Option<u32>,
+
+    /// Only on one core, as --conditions one-core,busy-one-core
+    #[arg(long, conflicts_with = "conditions")]
+    one_core: bool,
+
     /// The whole matrix: 2, 4, 8, 16 and 32 threads, five sections, three pauses
     #[arg(long)]
     full: bool,
@@ -89,17 +111,47 @@ struct Args {
     #[arg(long, hide = true)]
     count: bool,
 
+    /// Only compute, with so many threads: what runs beside what is measured.
+    #[arg(long, hide = true)]
+    compute: Option<u32>,
+
     /// cargo says so to each benchmark.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+impl Args {
+    fn conditions(&self) -> Vec<Condition> {
+        use Condition::{Busy, BusyOneCore, Idle, LowerPriority, OneCore};
+        match (self.one_core, self.busy) {
+            _ if !self.conditions.is_empty() => self.conditions.clone(),
+            (true, None) => vec![OneCore, BusyOneCore],
+            (true, Some(_)) => vec![BusyOneCore],
+            (false, Some(_)) => vec![Busy, LowerPriority],
+            (false, None) if self.full => load::ALL.to_vec(),
+            (false, None) => vec![Idle, Busy],
+        }
+    }
+
+    fn extra(&self, plan: &Plan) -> Duration {
+        let usual = (plan.expected() / 2).max(Duration::from_secs(10));
+        self.extra
+            .map_or(usual, |seconds| Duration::from_secs(seconds.into()))
+    }
+
+    fn busy(&self) -> u32 {
+        self.busy.unwrap_or(2 * os::cores() as u32)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Case {
     /// What each primitive costs that nobody else wants
     Uncontended,
-    /// There and back between two threads, on two cores and on one
-    RoundTrips,
+    /// There and back between two threads
+    PingPong,
+    /// Rounds of a barrier of 2, 10 and 40 threads
+    Barriers,
     /// Waking 10, 100 and 1000 threads that wait for the same
     Wakes,
     /// Locks that many threads want
@@ -114,6 +166,9 @@ enum Case {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(threads) = args.compute {
+        load::compute(threads);
+    }
     let plan = Plan::new(&args);
     if plan.jobs.is_empty() {
         let message = "no variant of these cases has such a name: --list names all";
@@ -158,15 +213,48 @@ fn measure(args: &Args, plan: &Plan) -> Result<(), Box<dyn Error>> {
     );
     let mut results = Results::new(plan);
     let watch = Watch::start();
-    for round in 0..args.rounds as usize {
-        for (job, results) in plan.jobs.iter().zip(&mut results.jobs) {
-            bar.set_message(job.name());
-            for (variant, clock) in job.turns(round) {
+    // Before anything else runs.
+    contend::prepare();
+    let one_round = |round: usize, which: &dyn Fn(usize, Clock) -> bool, results: &mut Results| {
+        for &condition in load::ALL {
+            let of_condition = |number: usize, clock| {
+                plan.jobs[number].condition == condition && which(number, clock)
+            };
+            let turns: Vec<_> = (0..plan.jobs.len())
+                .flat_map(|number| {
+                    let turns = plan.jobs[number].turns(round).into_iter();
+                    turns.map(move |(variant, clock)| (number, variant, clock))
+                })
+                .filter(|&(number, _, clock)| of_condition(number, clock))
+                .collect();
+            if turns.is_empty() {
+                continue;
+            }
+            let load = Load::start(condition, args.busy())?;
+            for (number, variant, clock) in turns {
+                let job = &plan.jobs[number];
+                bar.set_message(job.name());
                 watch.begin(job, job.variants()[variant]);
-                results.add(variant, job.run(variant, clock));
+                results.jobs[number].add(variant, job.run(variant, clock));
                 bar.inc(job.expected_of_turn().as_millis() as u64);
             }
+            drop(load);
         }
+        Ok::<_, io::Error>(())
+    };
+    let rounds = args.rounds as usize;
+    for round in 0..rounds {
+        one_round(round, &|_, _| true, &mut results)?;
+    }
+    let goals = goals::of(&results);
+    let end = Instant::now() + args.extra(plan);
+    for round in rounds..5 * rounds {
+        let open = goals::open(&goals, &results);
+        if open.is_empty() || Instant::now() > end {
+            break;
+        }
+        let which = |number, clock| open.contains(&(number, clock));
+        one_round(round, &which, &mut results)?;
     }
     bar.finish_and_clear();
     watch.end();
@@ -177,7 +265,7 @@ fn measure(args: &Args, plan: &Plan) -> Result<(), Box<dyn Error>> {
         }
     }
     report::print(plan, &results);
-    goals::print(&results, args.rounds);
+    goals::print(&goals, &results, args.rounds);
     report::write_csv(&results, &output.join("results.csv"))?;
     plot::write(&results, &output)?;
     println!("\nresults.csv and the plots are in {}", output.display());

@@ -8,6 +8,7 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatte
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::load::Condition;
 use crate::report::time;
 use crate::results::{JobResults, Measured, Results};
 
@@ -91,23 +92,21 @@ impl ValueFormatter<f64> for Axis {
 }
 
 pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Box<dyn Error>> {
-    let timed: Vec<_> = results
-        .jobs
-        .iter()
-        .filter(|job| job.setting.is_none())
-        .collect();
+    let idle = || {
+        let jobs = results.jobs.iter();
+        jobs.filter(|job| job.condition == Condition::Idle)
+    };
+    let timed: Vec<_> = idle().filter(|job| job.setting.is_none()).collect();
     if !timed.is_empty() {
         bars(&timed, &folder.join("times.svg"))?;
     }
-    let mut cases: Vec<_> = results
-        .jobs
-        .iter()
+    let mut cases: Vec<_> = idle()
         .filter(|job| job.setting.is_some())
         .map(|job| job.case)
         .collect();
     cases.dedup();
     for case in cases {
-        let jobs: Vec<_> = results.jobs.iter().filter(|job| job.case == case).collect();
+        let jobs: Vec<_> = idle().filter(|job| job.case == case).collect();
         if case != "fairness" {
             let panels = throughput(&jobs);
             let columns = panels_in_a_row(&panels);
@@ -410,7 +409,8 @@ fn bars(jobs: &[&JobResults], path: &Path) -> Result<(), Box<dyn Error>> {
     let mut top = TITLE as i32;
     for job in jobs {
         let heading = ("sans-serif", 15).into_text_style(&root);
-        root.draw(&Text::new(job.case, (12, top + 4), heading))?;
+        let title = format!("{} {}", job.case, job.setting_name());
+        root.draw(&Text::new(title, (12, top + 4), heading))?;
         top += ROW + 6;
         let longest = job.variants.iter().map(Measured::time).fold(0.0, f64::max);
         let names: Vec<_> = job.variants.iter().map(|measured| measured.name).collect();

@@ -111,7 +111,14 @@ pub(crate) fn print(plan: &Plan, results: &Results) {
         .filter(|job| job.setting().is_some())
         .map(|job| job.case)
         .collect();
-    cases.dedup();
+    // Each once, though each condition has them all.
+    let mut seen = Vec::new();
+    cases.retain(|case| {
+        !seen.contains(case) && {
+            seen.push(*case);
+            true
+        }
+    });
     for case in cases {
         let jobs: Vec<_> = contended
             .iter()
@@ -129,11 +136,14 @@ pub(crate) fn print(plan: &Plan, results: &Results) {
 }
 
 fn print_timed(jobs: &[&JobResults]) {
-    let mut table = Table::new(&["case", "variant", "time", "ratio"]);
+    let mut table = Table::new(&["case", "threads", "condition", "variant", "time", "ratio"]);
     for job in jobs {
         for measured in &job.variants {
             table.row(vec![
                 job.case.to_string(),
+                job.threads
+                    .map_or("-".to_string(), |threads| threads.to_string()),
+                job.condition.name().to_string(),
                 measured.name.to_string(),
                 time(measured.time()),
                 ratio(measured.time(), job.peers().map(Measured::time), f64::min),
@@ -153,10 +163,14 @@ fn setting_cells(job: &JobResults) -> Vec<String> {
         threads,
         setting.section.to_string(),
         setting.pause.to_string(),
+        job.condition.name().to_string(),
     ]
 }
 
 fn quantile(measured: &Measured, quantile: f64) -> String {
+    if measured.waits.is_empty() {
+        return "-".to_string();
+    }
     time(measured.waits.value_at_quantile(quantile) as f64)
 }
 
@@ -171,6 +185,7 @@ fn print_contended(jobs: &[&JobResults]) {
         "threads",
         "section",
         "pause",
+        "condition",
         "variant",
         "M/s",
         "ratio",
@@ -204,6 +219,7 @@ fn print_fairness(jobs: &[&JobResults]) {
         "threads",
         "section",
         "pause",
+        "condition",
         "variant",
         "least/most",
         "Jain",
@@ -234,22 +250,25 @@ fn print_fairness(jobs: &[&JobResults]) {
 
 pub(crate) fn write_csv(results: &Results, path: &Path) -> Result<(), String> {
     let mut csv = String::from(
-        "case,variant,threads,permits,section_ns,pause_ns,rounds,time_ns,acquisitions_per_s,\
+        "case,condition,variant,threads,permits,section_ns,pause_ns,rounds,time_ns,acquisitions_per_s,\
          wait_p50_ns,wait_p99_ns,wait_p999_ns,wait_max_ns,longest_wait_median_ns,\
          least_over_most,jain,futex_calls_per_acquisition\n",
     );
     for job in &results.jobs {
         for measured in &job.variants {
-            let setting = job.setting.map_or([const { String::new() }; 4], |setting| {
-                [
-                    setting.threads,
-                    setting.permits,
-                    setting.section,
-                    setting.pause,
-                ]
-                .map(|number| number.to_string())
-            });
-            let rounds = measured.nanoseconds.len().max(measured.jain.len());
+            let number = |number: Option<u32>| number.map_or(String::new(), |it| it.to_string());
+            let setting = [
+                job.threads,
+                job.setting.map(|setting| setting.permits),
+                job.setting.map(|setting| setting.section),
+                job.setting.map(|setting| setting.pause),
+            ]
+            .map(number);
+            let rounds = measured
+                .nanoseconds
+                .len()
+                .max(measured.rates.len())
+                .max(measured.jain.len());
             // Empty, where a figure was not taken.
             let figure = |number: f64| {
                 if number.is_nan() {
@@ -268,6 +287,7 @@ pub(crate) fn write_csv(results: &Results, path: &Path) -> Result<(), String> {
             let cells = [
                 // A name may have a comma in it.
                 format!("\"{}\"", job.case),
+                job.condition.name().to_string(),
                 format!("\"{}\"", measured.name),
                 setting.join(","),
                 rounds.to_string(),
