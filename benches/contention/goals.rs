@@ -17,8 +17,10 @@ pub(crate) struct Goal {
     /// What it is a figure of.
     jobs: Vec<usize>,
     clock: Clock,
-    figure: Box<dyn Fn(&Results, Draw) -> Option<f64>>,
+    figure: Figure,
 }
+
+type Figure = Box<dyn Fn(&Results, Draw) -> Option<f64>>;
 
 #[derive(Clone, Copy)]
 enum Limit {
