@@ -159,8 +159,8 @@ pub(crate) fn print(goals: &[Goal], results: &Results, rounds: u32) {
             count(Verdict::Missed),
         );
     }
-    if rounds < 7 {
-        println!("\nOf fewer than 7 rounds: no verdict to rely on.");
+    if rounds < 5 {
+        println!("\nOf fewer than 5 rounds: no verdict to rely on.");
     }
 }
 

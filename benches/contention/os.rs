@@ -49,6 +49,33 @@ pub(crate) fn nice(by: i32) {
     assert_eq!(result, 0, "a lower priority is refused");
 }
 
+/// The processor's name; and as names are vague (each `AMD EPYC` is another), its numbers.
+#[cfg(target_os = "linux")]
+pub(crate) fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let of_first = |name: &str| {
+        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+        let found = lines.find(|(key, _)| key.trim() == name);
+        found
+            .map_or("unknown", |(_, value)| value.trim())
+            .to_string()
+    };
+    format!(
+        "{}, {}, family {}, model {}, stepping {}",
+        of_first("model name"),
+        std::env::consts::ARCH,
+        of_first("cpu family"),
+        of_first("model"),
+        of_first("stepping")
+    )
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn kernel() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("Linux {}", release.trim())
+}
+
 /// Returns once all threads but this one sleep.
 #[cfg(target_os = "linux")]
 pub(crate) fn until_all_others_sleep(_threads: usize) {
@@ -84,6 +111,16 @@ pub(crate) fn pin(_core: usize) {}
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn nice(_by: i32) {}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn processor() -> String {
+    std::env::consts::ARCH.to_string()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn kernel() -> String {
+    std::env::consts::OS.to_string()
+}
 
 /// Nobody tells: they have the time that they should need.
 #[cfg(not(target_os = "linux"))]

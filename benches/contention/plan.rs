@@ -35,6 +35,10 @@ pub(crate) enum Kind {
     },
 }
 
+/// How often waits are measured where throughput is what it is about: their percentiles are those
+/// of all rounds together.
+const ROUNDS_OF_WAITS: usize = 3;
+
 pub(crate) enum Sample {
     /// Nanoseconds for each repetition.
     Timed(f64),
@@ -88,6 +92,9 @@ impl Job {
                 .collect(),
             Kind::Contended { clocks, .. } => clocks
                 .iter()
+                .filter(|clock| {
+                    **clock == Clock::Off || clocks.len() == 1 || round < ROUNDS_OF_WAITS
+                })
                 .flat_map(|&clock| rotated(round).map(move |variant| (variant, clock)))
                 .collect(),
         }
@@ -154,13 +161,19 @@ fn calibrated(run: fn(u64) -> Duration, slice: Duration) -> u64 {
     }
 }
 
+/// The curves': how many contend ...
+const CROWDS: &[u32] = &[2, 4, 8, 16, 32, 64];
+
+/// ... and how many are woken.
+pub(crate) const WAITERS: &[u32] = &[10, 30, 100, 300, 1000, 3000, 10_000];
+
 pub(crate) struct Plan {
     pub(crate) jobs: Vec<Job>,
     rounds: u32,
 }
 
 /// What is asked for, or else what is usual.
-fn or_usual(asked: &[u32], usual: &[u32]) -> Vec<u32> {
+pub(crate) fn or_usual(asked: &[u32], usual: &[u32]) -> Vec<u32> {
     if asked.is_empty() { usual } else { asked }.to_vec()
 }
 
@@ -168,7 +181,7 @@ impl Plan {
     pub(crate) fn new(args: &Args) -> Self {
         let mut plan = Self {
             jobs: Vec::new(),
-            rounds: args.rounds,
+            rounds: args.rounds(),
         };
         let usual_cases = [
             Case::Uncontended,
@@ -197,9 +210,9 @@ impl Plan {
     fn add(&mut self, case: Case, condition: Condition, args: &Args) {
         // What runs beside others has to have had its time slices, several times.
         let usual_duration = match (args.full, condition.is_busy()) {
-            (_, true) => 100,
-            (true, false) => 50,
-            (false, false) => 30,
+            (true, true) => 100,
+            (false, true) => 60,
+            (_, false) => 30,
         };
         let duration = Duration::from_millis(args.duration.unwrap_or(usual_duration).into());
         let is_idle = condition == Condition::Idle;
@@ -220,7 +233,8 @@ impl Plan {
                 self.add_timed(timed::PING_PONGS, Some(2), condition, args, slice, turns);
             }
             Case::Barriers => {
-                for threads in threads(&[2, 10, 40]) {
+                let usual: &[u32] = if args.curves { CROWDS } else { &[2, 10, 40] };
+                for threads in threads(usual) {
                     let all = timed::BARRIERS;
                     self.add_timed(all, Some(threads), condition, args, slice, turns);
                 }
@@ -241,9 +255,11 @@ impl Plan {
                     _ => ("rlocks", contend::RLOCKS),
                 };
                 let usual: &[u32] = match (is_idle, args.full) {
+                    _ if args.curves => CROWDS,
                     (true, true) => &[2, 4, 8, 16, 32],
                     (true, false) => &[2, 8, 32],
-                    (false, _) => &[2, 8],
+                    (false, true) => &[2, 8],
+                    (false, false) => &[8],
                 };
                 let full = args.full && is_idle;
                 for (section, pause) in work(args, full, &[10, 200], &[0, 10, 50, 200, 1000]) {
@@ -261,6 +277,11 @@ impl Plan {
             Case::Semaphores => {
                 // Most people in a few stalls.
                 let mut crowds = vec![(8, 3), (22, 5)];
+                if args.curves {
+                    crowds = CROWDS.iter().map(|&threads| (threads, 2)).collect();
+                } else if !(is_idle || args.full) {
+                    crowds.truncate(1);
+                }
                 if !(args.threads.is_empty() && args.permits.is_empty()) {
                     crowds = threads(&[8, 22])
                         .into_iter()
@@ -286,7 +307,8 @@ impl Plan {
                 }
             }
             Case::Fairness if is_idle => {
-                for (section, pause) in work_of(args, &[10, 200], &[0, 1]) {
+                let pauses: &[u32] = if args.full { &[0, 1] } else { &[0] };
+                for (section, pause) in work_of(args, &[10, 200], pauses) {
                     for threads in threads(&[8, 32]) {
                         let setting = Setting {
                             threads,
@@ -301,6 +323,8 @@ impl Plan {
                     }
                 }
             }
+            // By itself, once.
+            Case::Memory => {}
             // Whoever computes beside them decides who comes to wait.
             Case::Fairness => {}
         }
@@ -316,7 +340,7 @@ impl Plan {
         turns: usize,
     ) {
         let first_of_these = self.jobs.len();
-        for variant in all.iter().filter(|variant| wanted(args, variant.name)) {
+        for variant in all.iter().filter(|variant| args.wants(variant.name)) {
             let last = self.jobs[first_of_these..].last_mut();
             match last
                 .filter(|job| job.case == variant.case)
@@ -356,7 +380,7 @@ impl Plan {
     ) {
         let variants: Vec<_> = all
             .iter()
-            .filter(|variant| wanted(args, variant.name))
+            .filter(|variant| args.wants(variant.name))
             .collect();
         if !variants.is_empty() {
             self.jobs.push(Job {
@@ -378,11 +402,12 @@ impl Plan {
     }
 
     pub(crate) fn expected(&self) -> Duration {
-        let jobs = self.jobs.iter();
-        self.rounds
-            * jobs
-                .map(|job| job.expected_of_turn() * job.turns(0).len() as u32)
+        let of_round = |round: usize| {
+            let jobs = self.jobs.iter();
+            jobs.map(|job| job.expected_of_turn() * job.turns(round).len() as u32)
                 .sum::<Duration>()
+        };
+        (0..self.rounds as usize).map(of_round).sum()
     }
 
     pub(crate) fn list(&self) {
@@ -407,15 +432,6 @@ impl Plan {
         })
         .sum()
     }
-}
-
-fn wanted(args: &Args, name: &str) -> bool {
-    let name = name.to_lowercase();
-    args.only.is_empty()
-        || args
-            .only
-            .iter()
-            .any(|word| name.contains(&word.to_lowercase()))
 }
 
 /// The sections and pauses of the whole matrix, or of a quick look.

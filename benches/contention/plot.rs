@@ -8,7 +8,9 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatte
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::contend::Setting;
 use crate::load::Condition;
+use crate::memory::Footprint;
 use crate::report::time;
 use crate::results::{JobResults, Measured, Results};
 
@@ -57,6 +59,18 @@ struct Axis {
 }
 
 impl Axis {
+    /// With these numbers of threads, the least first.
+    fn threads(threads: Vec<f64>) -> Self {
+        Self {
+            label: "threads",
+            from: threads[0] / 1.2,
+            to: threads[threads.len() - 1] * 1.2,
+            ticks: threads,
+            text: |threads| format!("{threads:.0}"),
+            logarithmic: true,
+        }
+    }
+
     fn place(&self, value: f64) -> f64 {
         if self.logarithmic {
             value.max(self.from).ln()
@@ -91,7 +105,11 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
-pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn write(
+    results: &Results,
+    footprints: &[Footprint],
+    folder: &Path,
+) -> Result<(), Box<dyn Error>> {
     let idle = || {
         let jobs = results.jobs.iter();
         jobs.filter(|job| job.condition == Condition::Idle)
@@ -99,6 +117,12 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Box<dyn Erro
     let timed: Vec<_> = idle().filter(|job| job.setting.is_none()).collect();
     if !timed.is_empty() {
         bars(&timed, &folder.join("times.svg"))?;
+    }
+    let panels = growth(&idle().collect::<Vec<_>>(), footprints);
+    if !panels.is_empty() {
+        let title = "how the cost grows with the threads (lower is better)";
+        let columns = panels.len().min(3);
+        grid(title, &panels, columns, &folder.join("growth.svg"))?;
     }
     let mut cases: Vec<_> = idle()
         .filter(|job| job.setting.is_some())
@@ -131,6 +155,111 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
+/// A panel for each figure that was measured for several numbers of threads.
+fn growth(jobs: &[&JobResults], footprints: &[Footprint]) -> Vec<Panel> {
+    type Figure = (&'static str, fn(&Measured) -> f64);
+    const TIMES: &[Figure] = &[("time", Measured::time)];
+    const WAITS: &[Figure] = &[
+        ("median wait", |measured| measured.wait(0.5)),
+        ("99.9 % wait no longer", |measured| measured.wait(0.999)),
+    ];
+    let mut panels = Vec::new();
+    for job in jobs {
+        let Some(threads) = job.threads.map(f64::from) else {
+            continue;
+        };
+        let (title, figures) = match job.setting {
+            None => (job.case.to_string(), TIMES),
+            Some(Setting { section, pause, .. }) => (
+                format!("{}, section {section} ns, pause {pause} ns", job.case),
+                WAITS,
+            ),
+        };
+        for (label, figure) in figures {
+            for measured in &job.variants {
+                let point = (threads, figure(measured));
+                add_point(&mut panels, &title, label, measured.name, point);
+            }
+        }
+    }
+    for footprint in footprints {
+        let point = (footprint.waiters.into(), footprint.heap);
+        add_point(
+            &mut panels,
+            "memory",
+            "bytes for each waiter",
+            footprint.name,
+            point,
+        );
+    }
+    panels.retain(|panel: &Panel| panel.lines.iter().any(|line| line.points.len() > 1));
+    for panel in &mut panels {
+        let points = || panel.lines.iter().flat_map(|line| &line.points);
+        let mut threads: Vec<_> = points().map(|point| point.0).collect();
+        threads.sort_by(f64::total_cmp);
+        threads.dedup();
+        let (from, to) = points().fold((f64::MAX, 1.0_f64), |(from, to), point| {
+            (from.min(point.1), to.max(point.1))
+        });
+        panel.x = Axis::threads(threads);
+        if panel.y.logarithmic {
+            let powers = (from.max(1.0).log10().floor() as i32)..=(to.log10().ceil() as i32);
+            panel.y.ticks = powers.map(|power| 10_f64.powi(power)).collect();
+            panel.y.from = panel.y.ticks[0];
+            panel.y.to = panel.y.ticks[panel.y.ticks.len() - 1];
+        } else {
+            panel.y.to = to * 1.08;
+            panel.y.ticks = round_ticks(panel.y.to);
+        }
+    }
+    panels
+}
+
+/// To the panel with that title and label, which is made if there is none.
+fn add_point(
+    panels: &mut Vec<Panel>,
+    title: &str,
+    label: &'static str,
+    name: &'static str,
+    point: (f64, f64),
+) {
+    if !point.1.is_finite() {
+        return;
+    }
+    let is_it = |panel: &Panel| panel.title == title && panel.y.label == label;
+    let number = panels.iter().position(is_it).unwrap_or_else(|| {
+        let is_memory = label.starts_with("bytes");
+        panels.push(Panel {
+            title: title.to_string(),
+            section: 0,
+            x: Axis::threads(vec![1.0]),
+            y: Axis {
+                label,
+                from: 0.0,
+                to: 0.0,
+                ticks: Vec::new(),
+                text: if is_memory {
+                    |bytes| format!("{bytes}")
+                } else {
+                    round_time
+                },
+                logarithmic: !is_memory,
+            },
+            lines: Vec::new(),
+        });
+        panels.len() - 1
+    });
+    let lines = &mut panels[number].lines;
+    match lines.iter_mut().find(|line| line.name == name) {
+        Some(line) => line.points.push(point),
+        None => lines.push(Line {
+            name,
+            points: vec![point],
+            marked: true,
+        }),
+    }
+}
+
 /// A row for each section; or all in one, where a section has a single panel.
 fn panels_in_a_row(panels: &[Panel]) -> usize {
     let first = panels.first().map(|panel| panel.section);
@@ -154,14 +283,7 @@ fn throughput(jobs: &[&JobResults]) -> Vec<Panel> {
             panels.push(Panel {
                 title: title.clone(),
                 section: setting.section,
-                x: Axis {
-                    label: "threads",
-                    from: threads[0] / 1.2,
-                    to: threads[threads.len() - 1] * 1.2,
-                    ticks: threads.clone(),
-                    text: |threads| format!("{threads:.0}"),
-                    logarithmic: true,
-                },
+                x: Axis::threads(threads.clone()),
                 y: Axis {
                     label: "million acquisitions a second",
                     from: 0.0,
@@ -288,10 +410,7 @@ fn waits(jobs: &[&JobResults]) -> Vec<Panel> {
                     from: 10.0,
                     to: 1e9,
                     ticks: (1..=9).map(|power| 10_f64.powi(power)).collect(),
-                    text: |nanoseconds| match (nanoseconds.log10().round() as u32).checked_sub(9) {
-                        Some(_) => "1 s".into(),
-                        None => round_time(nanoseconds),
-                    },
+                    text: round_time,
                     logarithmic: true,
                 },
                 lines,
@@ -305,7 +424,8 @@ fn round_time(nanoseconds: f64) -> String {
     match nanoseconds.round() {
         ns @ ..1e3 => format!("{ns} ns"),
         ns @ ..1e6 => format!("{} µs", ns / 1e3),
-        ns => format!("{} ms", ns / 1e6),
+        ns @ ..1e9 => format!("{} ms", ns / 1e6),
+        ns => format!("{} s", ns / 1e9),
     }
 }
 

@@ -68,6 +68,7 @@ pub(crate) fn minutes(time: Duration) -> String {
 /// A time with three figures, and its unit.
 pub(crate) fn time(nanoseconds: f64) -> String {
     let (number, unit) = match nanoseconds {
+        _ if nanoseconds.is_nan() => return "-".to_string(),
         ..1e3 => (nanoseconds, "ns"),
         ..1e6 => (nanoseconds / 1e3, "µs"),
         ..1e9 => (nanoseconds / 1e6, "ms"),
@@ -167,11 +168,8 @@ fn setting_cells(job: &JobResults) -> Vec<String> {
     ]
 }
 
-fn quantile(measured: &Measured, quantile: f64) -> String {
-    if measured.waits.is_empty() {
-        return "-".to_string();
-    }
-    time(measured.waits.value_at_quantile(quantile) as f64)
+fn wait(measured: &Measured, share: f64) -> String {
+    time(measured.wait(share))
 }
 
 fn futex_cell(measured: &Measured) -> String {
@@ -202,10 +200,10 @@ fn print_contended(jobs: &[&JobResults]) {
                 measured.name.to_string(),
                 three_figures(measured.rate() / 1e6),
                 ratio(measured.rate(), job.peers().map(Measured::rate), f64::max),
-                quantile(measured, 0.5),
-                quantile(measured, 0.99),
-                quantile(measured, 0.999),
-                quantile(measured, 1.0),
+                wait(measured, 0.5),
+                wait(measured, 0.99),
+                wait(measured, 0.999),
+                wait(measured, 1.0),
                 futex_cell(measured),
             ]);
             table.row(cells);
@@ -237,9 +235,9 @@ fn print_fairness(jobs: &[&JobResults]) {
                 format!("{:.3}", median(&measured.least_over_most)),
                 format!("{:.3}", median(&measured.jain)),
                 time(median(&measured.longest)),
-                quantile(measured, 0.5),
-                quantile(measured, 0.99),
-                quantile(measured, 0.999),
+                wait(measured, 0.5),
+                wait(measured, 0.99),
+                wait(measured, 0.999),
                 futex_cell(measured),
             ]);
             table.row(cells);
@@ -248,8 +246,16 @@ fn print_fairness(jobs: &[&JobResults]) {
     table.print();
 }
 
-pub(crate) fn write_csv(results: &Results, path: &Path) -> Result<(), String> {
-    let mut csv = String::from(
+pub(crate) fn write_csv(
+    machine: &[(&str, String)],
+    results: &Results,
+    path: &Path,
+) -> Result<(), String> {
+    let mut csv = String::new();
+    for (name, what) in machine {
+        let _ = writeln!(csv, "# {name}: {what}");
+    }
+    csv.push_str(
         "case,condition,variant,threads,permits,section_ns,pause_ns,rounds,time_ns,acquisitions_per_s,\
          wait_p50_ns,wait_p99_ns,wait_p999_ns,wait_max_ns,longest_wait_median_ns,\
          least_over_most,jain,futex_calls_per_acquisition\n",
@@ -277,13 +283,6 @@ pub(crate) fn write_csv(results: &Results, path: &Path) -> Result<(), String> {
                     number.to_string()
                 }
             };
-            let wait = |quantile: f64| {
-                if measured.waits.is_empty() {
-                    String::new()
-                } else {
-                    measured.waits.value_at_quantile(quantile).to_string()
-                }
-            };
             let cells = [
                 // A name may have a comma in it.
                 format!("\"{}\"", job.case),
@@ -293,10 +292,10 @@ pub(crate) fn write_csv(results: &Results, path: &Path) -> Result<(), String> {
                 rounds.to_string(),
                 figure(measured.time()),
                 figure(measured.rate()),
-                wait(0.5),
-                wait(0.99),
-                wait(0.999),
-                wait(1.0),
+                figure(measured.wait(0.5)),
+                figure(measured.wait(0.99)),
+                figure(measured.wait(0.999)),
+                figure(measured.wait(1.0)),
                 figure(median(&measured.longest)),
                 figure(median(&measured.least_over_most)),
                 figure(median(&measured.jain)),

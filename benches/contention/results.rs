@@ -160,6 +160,16 @@ impl Measured {
         !self.name.starts_with("racefree") && !self.name.starts_with("floor")
     }
 
+    /// Up to so long was waited in such a share of the cases, in nanoseconds; not a number, if that
+    /// was not measured.
+    pub(crate) fn wait(&self, share: f64) -> f64 {
+        if self.waits.is_empty() {
+            f64::NAN
+        } else {
+            self.waits.value_at_quantile(share) as f64
+        }
+    }
+
     pub(crate) fn time(&self) -> f64 {
         median(&self.nanoseconds)
     }

@@ -428,7 +428,7 @@ fn wake<S: Signal>(course: &Course) -> Lap {
 }
 
 /// A thread with a small stack, as there may be ten thousand.
-fn spawn<'scope>(
+pub(crate) fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
     body: impl FnOnce() + Send + 'scope,
 ) -> ScopedJoinHandle<'scope, ()> {
