@@ -69,8 +69,11 @@ impl Goal {
         let rounded = |figure: f64| (figure * 100.0).round() / 100.0;
         let whole = rounded(figure(Draw::ALL)?);
         let (from, to) = Draw::interval(figure)?;
+        // Of a single round there is no interval.
+        let is_one = from == to;
         let (from, to) = (rounded(from), rounded(to));
         let verdict = match (self.limit.holds(from), self.limit.holds(to)) {
+            _ if is_one => Verdict::Open,
             (true, true) => Verdict::Reached,
             (false, false) => Verdict::Missed,
             _ => Verdict::Open,

@@ -68,8 +68,8 @@ struct Args {
     #[arg(long, value_delimiter = ',', value_name = "TIMES", value_parser = value_parser!(u32).range(0..=1000))]
     pause: Vec<u32>,
 
-    /// How many milliseconds each run takes [default: 30; on a busy machine 60, or 100
-    /// with --full]
+    /// How many milliseconds each run takes [default: 20; on a busy machine 60; 30 and
+    /// 100 with --full]
     #[arg(long, value_name = "MS", value_parser = value_parser!(u32).range(1..=60_000))]
     duration: Option<u32>,
 
@@ -78,7 +78,7 @@ struct Args {
     rounds: Option<u32>,
 
     /// For how many seconds what is near the limit of a goal is measured again, until it is clear
-    /// of it [default: half as long as all the rest, and at least 10]
+    /// of it [default: a third of what the rest takes, and at least 10]
     #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u32).range(0..=3600))]
     extra: Option<u32>,
 
@@ -163,7 +163,7 @@ impl Args {
     }
 
     fn extra(&self, plan: &Plan) -> Duration {
-        let usual = (plan.expected() / 2).max(Duration::from_secs(10));
+        let usual = (plan.expected() / 3).max(Duration::from_secs(10));
         self.extra
             .map_or(usual, |seconds| Duration::from_secs(seconds.into()))
     }

@@ -183,17 +183,21 @@ impl Plan {
             jobs: Vec::new(),
             rounds: args.rounds(),
         };
-        let usual_cases = [
-            Case::Uncontended,
-            Case::PingPong,
-            Case::Barriers,
-            Case::Wakes,
-            Case::Locks,
-            Case::Semaphores,
-            Case::Fairness,
-        ];
+        let usual: &[Case] = if args.curves {
+            &[Case::Barriers, Case::Wakes, Case::Locks, Case::Semaphores]
+        } else {
+            &[
+                Case::Uncontended,
+                Case::PingPong,
+                Case::Barriers,
+                Case::Wakes,
+                Case::Locks,
+                Case::Semaphores,
+                Case::Fairness,
+            ]
+        };
         let cases = if args.cases.is_empty() {
-            &usual_cases[..]
+            usual
         } else {
             &args.cases
         };
@@ -212,7 +216,8 @@ impl Plan {
         let usual_duration = match (args.full, condition.is_busy()) {
             (true, true) => 100,
             (false, true) => 60,
-            (_, false) => 30,
+            (true, false) => 30,
+            (false, false) => 20,
         };
         let duration = Duration::from_millis(args.duration.unwrap_or(usual_duration).into());
         let is_idle = condition == Condition::Idle;
@@ -240,11 +245,12 @@ impl Plan {
                 }
             }
             Case::Wakes => {
-                for threads in threads(if is_idle {
-                    &[10, 100, 1000]
-                } else {
-                    &[10, 100]
-                }) {
+                let usual: &[u32] = match (args.curves, is_idle) {
+                    (true, _) => WAITERS,
+                    (false, true) => &[10, 100, 1000],
+                    (false, false) => &[10, 100],
+                };
+                for threads in threads(usual) {
                     let all = timed::WAKES;
                     self.add_timed(all, Some(threads), condition, args, duration, 1);
                 }

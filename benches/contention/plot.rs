@@ -1,5 +1,6 @@
 //! The plots: times as bars, throughput against threads, and waits by percentile.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::Range;
 use std::path::Path;
@@ -18,8 +19,13 @@ const PANEL: (u32, u32) = (440, 320);
 const LEGEND_ROW: u32 = 22;
 const TITLE: u32 = 40;
 
-/// Colours that can be told apart by the colour-blind too (Okabe and Ito); the first are ours.
-const OWN_COLOURS: [RGBColor; 2] = [RGBColor(213, 94, 0), RGBColor(204, 121, 167)];
+/// Colours that can be told apart by the colour-blind too (Okabe and Ito, and a dark red);
+/// the first are ours.
+const OWN_COLOURS: [RGBColor; 3] = [
+    RGBColor(213, 94, 0),
+    RGBColor(204, 121, 167),
+    RGBColor(128, 0, 64),
+];
 const PEER_COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(0, 158, 115),
@@ -118,11 +124,15 @@ pub(crate) fn write(
     if !timed.is_empty() {
         bars(&timed, &folder.join("times.svg"))?;
     }
-    let panels = growth(&idle().collect::<Vec<_>>(), footprints);
-    if !panels.is_empty() {
-        let title = "how the cost grows with the threads (lower is better)";
-        let columns = panels.len().min(3);
-        grid(title, &panels, columns, &folder.join("growth.svg"))?;
+    for (case, panels) in growth(idle(), footprints) {
+        let title = format!("{case}: how the cost grows with the threads (lower is better)");
+        let columns = panels.len().min(2);
+        grid(
+            &title,
+            &panels,
+            columns,
+            &folder.join(format!("{case}-growth.svg")),
+        )?;
     }
     let mut cases: Vec<_> = idle()
         .filter(|job| job.setting.is_some())
@@ -155,64 +165,69 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// A panel for each figure that was measured for several numbers of threads.
-fn growth(jobs: &[&JobResults], footprints: &[Footprint]) -> Vec<Panel> {
+/// Of each case, a panel for each figure that was measured for several numbers of threads.
+fn growth<'a>(
+    jobs: impl Iterator<Item = &'a JobResults>,
+    footprints: &[Footprint],
+) -> BTreeMap<&'static str, Vec<Panel>> {
     type Figure = (&'static str, fn(&Measured) -> f64);
     const TIMES: &[Figure] = &[("time", Measured::time)];
     const WAITS: &[Figure] = &[
-        ("median wait", |measured| measured.wait(0.5)),
-        ("99.9 % wait no longer", |measured| measured.wait(0.999)),
+        ("wait, 99.9th percentile", |measured| measured.wait(0.999)),
+        ("longest wait", |measured| measured.wait(1.0)),
     ];
-    let mut panels = Vec::new();
+    let mut cases: BTreeMap<&'static str, Vec<Panel>> = BTreeMap::new();
     for job in jobs {
         let Some(threads) = job.threads.map(f64::from) else {
             continue;
         };
         let (title, figures) = match job.setting {
-            None => (job.case.to_string(), TIMES),
-            Some(Setting { section, pause, .. }) => (
-                format!("{}, section {section} ns, pause {pause} ns", job.case),
-                WAITS,
-            ),
+            None => ("until all are through".to_string(), TIMES),
+            Some(Setting { section, pause, .. }) => {
+                (format!("section {section} ns, pause {pause} ns"), WAITS)
+            }
         };
+        let panels = cases.entry(job.case).or_default();
         for (label, figure) in figures {
             for measured in &job.variants {
                 let point = (threads, figure(measured));
-                add_point(&mut panels, &title, label, measured.name, point);
+                add_point(panels, &title, label, measured.name, point);
             }
         }
     }
     for footprint in footprints {
         let point = (footprint.waiters.into(), footprint.heap);
-        add_point(
-            &mut panels,
-            "memory",
-            "bytes for each waiter",
-            footprint.name,
-            point,
-        );
+        let label = "bytes for each waiter";
+        let panels = cases.entry("memory").or_default();
+        add_point(panels, "heap", label, footprint.name, point);
     }
-    panels.retain(|panel: &Panel| panel.lines.iter().any(|line| line.points.len() > 1));
-    for panel in &mut panels {
-        let points = || panel.lines.iter().flat_map(|line| &line.points);
-        let mut threads: Vec<_> = points().map(|point| point.0).collect();
-        threads.sort_by(f64::total_cmp);
-        threads.dedup();
-        let (from, to) = points().fold((f64::MAX, 1.0_f64), |(from, to), point| {
-            (from.min(point.1), to.max(point.1))
-        });
-        panel.x = Axis::threads(threads);
-        if panel.y.logarithmic {
-            let powers = (from.max(1.0).log10().floor() as i32)..=(to.log10().ceil() as i32);
-            panel.y.ticks = powers.map(|power| 10_f64.powi(power)).collect();
-            panel.y.from = panel.y.ticks[0];
-            panel.y.to = panel.y.ticks[panel.y.ticks.len() - 1];
-        } else {
-            panel.y.to = to * 1.08;
-            panel.y.ticks = round_ticks(panel.y.to);
-        }
+    for panels in cases.values_mut() {
+        panels.retain(|panel| panel.lines.iter().any(|line| line.points.len() > 1));
+        panels.iter_mut().for_each(fit);
     }
-    panels
+    cases.retain(|_, panels| !panels.is_empty());
+    cases
+}
+
+/// Makes the axes as long as the lines.
+fn fit(panel: &mut Panel) {
+    let points = || panel.lines.iter().flat_map(|line| &line.points);
+    let mut threads: Vec<_> = points().map(|point| point.0).collect();
+    threads.sort_by(f64::total_cmp);
+    threads.dedup();
+    let (from, to) = points().fold((f64::MAX, 1.0_f64), |(from, to), point| {
+        (from.min(point.1), to.max(point.1))
+    });
+    panel.x = Axis::threads(threads);
+    if panel.y.logarithmic {
+        let powers = (from.max(1.0).log10().floor() as i32)..=(to.log10().ceil() as i32);
+        panel.y.ticks = powers.map(|power| 10_f64.powi(power)).collect();
+        panel.y.from = panel.y.ticks[0];
+        panel.y.to = panel.y.ticks[panel.y.ticks.len() - 1];
+    } else {
+        panel.y.to = to * 1.08;
+        panel.y.ticks = round_ticks(panel.y.to);
+    }
 }
 
 /// To the panel with that title and label, which is made if there is none.
