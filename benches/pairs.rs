@@ -42,8 +42,11 @@ struct Args {
     bench: bool,
 }
 
+type Named<F> = (&'static str, F);
+type Timed = fn(u64) -> Duration;
+
 /// What makes no system call, as nobody waits.
-const ALONE: &[(&str, fn(u64) -> Duration)] = &[
+const ALONE: &[Named<Timed>] = &[
     ("lock", pair::<Lock>),
     ("mutex", pair::<OwnMutex>),
     ("rlock", pair::<RLock>),
@@ -58,7 +61,7 @@ const ALONE: &[(&str, fn(u64) -> Duration)] = &[
 ];
 
 /// What wakes threads that sleep. One that is woken gives back what it then has, too.
-const ASLEEP: &[(&str, fn(u64))] = &[
+const ASLEEP: &[Named<fn(u64)>] = &[
     ("lock-and-one", |rounds| {
         let lock = Lock::new();
         let give_back = || lock.release().expect("it is held");

@@ -14,13 +14,27 @@ mod timed;
 #[allow(dead_code, reason = "shared with the laboratory, which uses all of it")]
 mod variants;
 
+use std::time::Duration;
+
 use criterion::{Criterion, criterion_group, criterion_main};
+use timed::{Course, Run};
 
 fn uncontended(criterion: &mut Criterion) {
-    let cases = timed::UNCONTENDED.iter().chain(timed::ROUND_TRIPS);
-    for variant in cases.filter(|variant| variant.possible()) {
+    let round_trips = timed::PING_PONGS.iter().chain(timed::BARRIERS);
+    for variant in timed::UNCONTENDED.iter().chain(round_trips) {
         criterion.bench_function(&format!("{}/{}", variant.case, variant.name), |bencher| {
-            bencher.iter_custom(variant.run);
+            bencher.iter_custom(|repetitions| match variant.run {
+                Run::Alone(run) => run(repetitions),
+                Run::Group(run) => {
+                    let course = Course {
+                        threads: 2,
+                        repetitions,
+                        time: Duration::MAX,
+                        bound: true,
+                    };
+                    run(&course).elapsed
+                }
+            });
         });
     }
 }

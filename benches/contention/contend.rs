@@ -140,6 +140,11 @@ fn work(steps: u64) {
     black_box(product);
 }
 
+/// Measures what has to be known before the first sample, while nothing else runs.
+pub(crate) fn prepare() {
+    steps(0);
+}
+
 /// How many steps of work so many nanoseconds are: measured once, as the clock is too slow to be
 /// asked in a critical section.
 fn steps(nanoseconds: u32) -> u64 {

@@ -7,6 +7,7 @@ use std::env;
 use std::error::Error;
 use std::process::{Command, Stdio};
 
+use crate::load::Condition;
 use crate::plan::{Job, Kind, Plan};
 use crate::results::Results;
 
@@ -19,7 +20,9 @@ pub(crate) fn count(plan: &Plan, results: &mut Results) -> Result<(), Box<dyn Er
         return Err("there is no strace here".into());
     }
     for (job, results) in plan.jobs.iter().zip(&mut results.jobs) {
-        if let Kind::Contended { .. } = job.kind {
+        // Others that compute change how often a thread sleeps, and the tracer is another.
+        let is_counted = job.condition == Condition::Idle;
+        if let (Kind::Contended { .. }, true) = (&job.kind, is_counted) {
             for measured in &mut results.variants {
                 measured.futex_calls = Some(calls(job, measured.name)?);
             }
@@ -53,7 +56,15 @@ fn calls(job: &Job, name: &str) -> Result<f64, Box<dyn Error>> {
         ])
         .arg(&summary)
         .arg(env::current_exe()?)
-        .args(["--count", "--cases", case, "--only", name])
+        .args([
+            "--count",
+            "--conditions",
+            "idle",
+            "--cases",
+            case,
+            "--only",
+            name,
+        ])
         .args(["--threads", &setting.threads.to_string()])
         .args(["--permits", &setting.permits.to_string()])
         .args(["--section", &setting.section.to_string()])

@@ -3,13 +3,16 @@
 /// Whether threads can be bound to cores here.
 pub(crate) const PINS: bool = cfg!(target_os = "linux");
 
-/// How many cores this process may use.
+/// Whether a thread can be given a lower priority than others here.
+pub(crate) const PRIORITIES: bool = cfg!(target_os = "linux");
+
+/// How many cores this thread may use.
 #[cfg(target_os = "linux")]
 pub(crate) fn cores() -> usize {
     allowed().len()
 }
 
-/// Binds this thread to one of the cores that the process may use.
+/// Binds this thread, and those that it starts, to one of the cores that it may use.
 #[cfg(target_os = "linux")]
 pub(crate) fn pin(core: usize) {
     let core = allowed()[core];
@@ -22,24 +25,55 @@ pub(crate) fn pin(core: usize) {
     }
 }
 
-/// The cores of the process, as they were at first.
 #[cfg(target_os = "linux")]
-fn allowed() -> &'static [usize] {
-    static ALLOWED: std::sync::OnceLock<Vec<usize>> = std::sync::OnceLock::new();
-    ALLOWED.get_or_init(|| {
-        // SAFETY: all zeroes is a set of no cores, which the kernel fills in as far as it is told
-        // that it goes.
-        let set = unsafe {
-            let mut set: libc::cpu_set_t = std::mem::zeroed();
-            libc::sched_getaffinity(0, size_of_val(&set), &raw mut set);
-            set
-        };
-        let cores = 0..libc::CPU_SETSIZE as usize;
-        // SAFETY: within the set.
-        cores
-            .filter(|&core| unsafe { libc::CPU_ISSET(core, &set) })
-            .collect()
-    })
+fn allowed() -> Vec<usize> {
+    // SAFETY: all zeroes is a set of no cores, which the kernel fills in as far as it is told that
+    // it goes.
+    let set = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size_of_val(&set), &raw mut set);
+        set
+    };
+    let cores = 0..libc::CPU_SETSIZE as usize;
+    // SAFETY: within the set.
+    cores
+        .filter(|&core| unsafe { libc::CPU_ISSET(core, &set) })
+        .collect()
+}
+
+/// Lowers the priority of this thread, and of those that it starts. It cannot be raised again.
+#[cfg(target_os = "linux")]
+pub(crate) fn nice(by: i32) {
+    // SAFETY: it takes numbers alone. 0 is this thread, as a thread is what Linux gives a priority.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, by) };
+    assert_eq!(result, 0, "a lower priority is refused");
+}
+
+/// The processor's name; and as names are vague (each `AMD EPYC` is another), its numbers.
+#[cfg(target_os = "linux")]
+pub(crate) fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let of_first = |name: &str| {
+        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+        let found = lines.find(|(key, _)| key.trim() == name);
+        found
+            .map_or("unknown", |(_, value)| value.trim())
+            .to_string()
+    };
+    format!(
+        "{}, {}, family {}, model {}, stepping {}",
+        of_first("model name"),
+        std::env::consts::ARCH,
+        of_first("cpu family"),
+        of_first("model"),
+        of_first("stepping")
+    )
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn kernel() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("Linux {}", release.trim())
 }
 
 /// Returns once all threads but this one sleep.
@@ -74,6 +108,19 @@ pub(crate) fn cores() -> usize {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn pin(_core: usize) {}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn nice(_by: i32) {}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn processor() -> String {
+    std::env::consts::ARCH.to_string()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn kernel() -> String {
+    std::env::consts::OS.to_string()
+}
 
 /// Nobody tells: they have the time that they should need.
 #[cfg(not(target_os = "linux"))]

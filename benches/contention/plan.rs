@@ -1,23 +1,27 @@
 //! What is run, in which order, and how long that should take.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::contend::{self, Clock, Contender, Setting};
-use crate::timed::{self, Timed};
+use crate::load::{self, Condition};
+use crate::timed::{self, Course, Run, Timed};
 use crate::{Args, Case};
 
 /// The variants of one case in one setting: what is compared with one another.
 pub(crate) struct Job {
     pub(crate) case: &'static str,
+    pub(crate) condition: Condition,
     pub(crate) kind: Kind,
 }
 
 pub(crate) enum Kind {
     Timed {
         variants: Vec<&'static Timed>,
+        /// How many threads take part, if that is what the case is about.
+        threads: Option<u32>,
         /// How many repetitions make a sample of each, once that is known.
-        repetitions: Vec<OnceCell<u64>>,
+        repetitions: Vec<OnceLock<u64>>,
         /// What a sample should take.
         slice: Duration,
         /// These are short, and so have more turns in a round.
@@ -30,6 +34,10 @@ pub(crate) enum Kind {
         clocks: &'static [Clock],
     },
 }
+
+/// How often waits are measured where throughput is what it is about: their percentiles are those
+/// of all rounds together.
+const ROUNDS_OF_WAITS: usize = 3;
 
 pub(crate) enum Sample {
     /// Nanoseconds for each repetition.
@@ -45,6 +53,14 @@ impl Job {
         }
     }
 
+    /// How many threads take part, if that is what the case is about.
+    pub(crate) fn threads(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Timed { threads, .. } => *threads,
+            Kind::Contended { setting, .. } => Some(setting.threads),
+        }
+    }
+
     pub(crate) fn variants(&self) -> Vec<&'static str> {
         match &self.kind {
             Kind::Timed { variants, .. } => variants.iter().map(|variant| variant.name).collect(),
@@ -55,13 +71,13 @@ impl Job {
     }
 
     pub(crate) fn name(&self) -> String {
-        match self.setting() {
-            None => self.case.to_string(),
-            Some(setting) => format!(
-                "{}: {} threads, {} ns, pause {} ns",
-                self.case, setting.threads, setting.section, setting.pause
-            ),
-        }
+        let threads = self
+            .threads()
+            .map_or(String::new(), |threads| format!(" of {threads}"));
+        let work = self.setting().map_or(String::new(), |setting| {
+            format!(", {} ns, pause {} ns", setting.section, setting.pause)
+        });
+        format!("{}{threads}{work}, {}", self.case, self.condition.name())
     }
 
     /// Who has its turn in a round, one after the other. Each round begins with another variant, so
@@ -76,6 +92,9 @@ impl Job {
                 .collect(),
             Kind::Contended { clocks, .. } => clocks
                 .iter()
+                .filter(|clock| {
+                    **clock == Clock::Off || clocks.len() == 1 || round < ROUNDS_OF_WAITS
+                })
                 .flat_map(|&clock| rotated(round).map(move |variant| (variant, clock)))
                 .collect(),
         }
@@ -83,26 +102,40 @@ impl Job {
 
     pub(crate) fn expected_of_turn(&self) -> Duration {
         match &self.kind {
-            // Starting the threads, and seeing that all of them sleep, takes longer than the wake.
-            Kind::Timed { .. } if self.case == "wake 1000" => Duration::from_millis(90),
-            Kind::Timed { .. } if self.case.starts_with("wake") => Duration::from_millis(20),
-            Kind::Timed { slice, .. } => *slice,
+            // Starting the threads takes some 30 µs for each, and seeing that all of them sleep as
+            // long.
+            Kind::Timed { slice, threads, .. } => {
+                *slice + Duration::from_micros(60) * threads.unwrap_or(0)
+            }
             Kind::Contended { duration, .. } => *duration,
         }
     }
 
     pub(crate) fn run(&self, variant: usize, clock: Clock) -> Sample {
-        match &self.kind {
+        self.condition.run(|| match &self.kind {
             Kind::Timed {
                 variants,
+                threads,
                 repetitions,
                 slice,
                 ..
             } => {
-                let variant_of = variants[variant];
-                let repetitions =
-                    *repetitions[variant].get_or_init(|| calibrated(variant_of, *slice));
-                let time = (variant_of.run)(repetitions);
+                let (time, repetitions) = match variants[variant].run {
+                    Run::Alone(run) => {
+                        let repetitions =
+                            *repetitions[variant].get_or_init(|| calibrated(run, *slice));
+                        (run(repetitions), repetitions)
+                    }
+                    Run::Group(run) => {
+                        let lap = run(&Course {
+                            threads: threads.expect("a group") as usize,
+                            repetitions: u64::MAX,
+                            time: *slice,
+                            bound: self.condition == Condition::Idle,
+                        });
+                        (lap.elapsed, lap.repetitions)
+                    }
+                };
                 Sample::Timed(time.as_nanos() as f64 / repetitions as f64)
             }
             Kind::Contended {
@@ -111,18 +144,15 @@ impl Job {
                 duration,
                 ..
             } => Sample::Contended((variants[variant].run)(setting, *duration, clock), clock),
-        }
+        })
     }
 }
 
 /// How many repetitions take about as long as `slice`.
-fn calibrated(variant: &Timed, slice: Duration) -> u64 {
-    if let Some(repetitions) = variant.repetitions {
-        return repetitions;
-    }
+fn calibrated(run: fn(u64) -> Duration, slice: Duration) -> u64 {
     let mut repetitions = 1;
     loop {
-        let time = (variant.run)(repetitions);
+        let time = run(repetitions);
         if time >= slice / 8 {
             let wanted = slice.as_secs_f64() / time.as_secs_f64() * repetitions as f64;
             return (wanted as u64).max(1);
@@ -131,13 +161,19 @@ fn calibrated(variant: &Timed, slice: Duration) -> u64 {
     }
 }
 
+/// The curves': how many contend ...
+const CROWDS: &[u32] = &[2, 4, 8, 16, 32, 64];
+
+/// ... and how many are woken.
+pub(crate) const WAITERS: &[u32] = &[10, 30, 100, 300, 1000, 3000, 10_000];
+
 pub(crate) struct Plan {
     pub(crate) jobs: Vec<Job>,
     rounds: u32,
 }
 
 /// What is asked for, or else what is usual.
-fn or_usual(asked: &[u32], usual: &[u32]) -> Vec<u32> {
+pub(crate) fn or_usual(asked: &[u32], usual: &[u32]) -> Vec<u32> {
     if asked.is_empty() { usual } else { asked }.to_vec()
 }
 
@@ -145,61 +181,115 @@ impl Plan {
     pub(crate) fn new(args: &Args) -> Self {
         let mut plan = Self {
             jobs: Vec::new(),
-            rounds: args.rounds,
+            rounds: args.rounds(),
         };
-        let usual_cases = [
-            Case::Uncontended,
-            Case::RoundTrips,
-            Case::Wakes,
-            Case::Locks,
-            Case::Semaphores,
-            Case::Fairness,
-        ];
+        let usual: &[Case] = if args.curves {
+            &[Case::Barriers, Case::Wakes, Case::Locks, Case::Semaphores]
+        } else {
+            &[
+                Case::Uncontended,
+                Case::PingPong,
+                Case::Barriers,
+                Case::Wakes,
+                Case::Locks,
+                Case::Semaphores,
+                Case::Fairness,
+            ]
+        };
         let cases = if args.cases.is_empty() {
-            &usual_cases[..]
+            usual
         } else {
             &args.cases
         };
-        for &case in cases {
-            plan.add(case, args);
+        for &condition in load::ALL {
+            if args.conditions().contains(&condition) && condition.possible() {
+                for &case in cases {
+                    plan.add(case, condition, args);
+                }
+            }
         }
         plan
     }
 
-    fn add(&mut self, case: Case, args: &Args) {
-        let usual_duration = if args.full { 50 } else { 30 };
+    fn add(&mut self, case: Case, condition: Condition, args: &Args) {
+        // What runs beside others has to have had its time slices, several times.
+        let usual_duration = match (args.full, condition.is_busy()) {
+            (true, true) => 100,
+            (false, true) => 60,
+            (true, false) => 30,
+            (false, false) => 20,
+        };
         let duration = Duration::from_millis(args.duration.unwrap_or(usual_duration).into());
+        let is_idle = condition == Condition::Idle;
+        // What is short has more turns in a round, if it is not for others to say how long it is.
+        let (slice, turns) = if condition.is_busy() {
+            (duration, 1)
+        } else {
+            (duration / 10, 5)
+        };
+        let threads = |usual: &[u32]| or_usual(&args.threads, usual);
         match case {
-            Case::Uncontended => self.add_timed(timed::UNCONTENDED, args, duration / 10, 5),
-            Case::RoundTrips => self.add_timed(timed::ROUND_TRIPS, args, duration / 10, 5),
-            Case::Wakes => self.add_timed(timed::WAKES, args, duration, 1),
+            Case::Uncontended if is_idle => {
+                self.add_timed(timed::UNCONTENDED, None, condition, args, slice, turns);
+            }
+            // Who is not disturbed by other threads is not disturbed by a busy machine either.
+            Case::Uncontended => {}
+            Case::PingPong => {
+                self.add_timed(timed::PING_PONGS, Some(2), condition, args, slice, turns);
+            }
+            Case::Barriers => {
+                let usual: &[u32] = if args.curves { CROWDS } else { &[2, 10, 40] };
+                for threads in threads(usual) {
+                    let all = timed::BARRIERS;
+                    self.add_timed(all, Some(threads), condition, args, slice, turns);
+                }
+            }
+            Case::Wakes => {
+                let usual: &[u32] = match (args.curves, is_idle) {
+                    (true, _) => WAITERS,
+                    (false, true) => &[10, 100, 1000],
+                    (false, false) => &[10, 100],
+                };
+                for threads in threads(usual) {
+                    let all = timed::WAKES;
+                    self.add_timed(all, Some(threads), condition, args, duration, 1);
+                }
+            }
             Case::Locks | Case::Rlocks => {
                 let (name, variants) = match case {
                     Case::Locks => ("locks", contend::LOCKS),
                     _ => ("rlocks", contend::RLOCKS),
                 };
-                let threads: &[u32] = if args.full {
-                    &[2, 4, 8, 16, 32]
-                } else {
-                    &[2, 8, 32]
+                let usual: &[u32] = match (is_idle, args.full) {
+                    _ if args.curves => CROWDS,
+                    (true, true) => &[2, 4, 8, 16, 32],
+                    (true, false) => &[2, 8, 32],
+                    (false, true) => &[2, 8],
+                    (false, false) => &[8],
                 };
-                for (section, pause) in work(args, &[10, 200], &[0, 10, 50, 200, 1000]) {
-                    for threads in or_usual(&args.threads, threads) {
+                let full = args.full && is_idle;
+                for (section, pause) in work(args, full, &[10, 200], &[0, 10, 50, 200, 1000]) {
+                    for threads in threads(usual) {
                         let setting = Setting {
                             threads,
                             permits: 1,
                             section,
                             pause,
                         };
-                        self.add_contended(name, variants, setting, duration, args);
+                        self.add_contended(name, variants, setting, condition, duration, args);
                     }
                 }
             }
             Case::Semaphores => {
                 // Most people in a few stalls.
                 let mut crowds = vec![(8, 3), (22, 5)];
+                if args.curves {
+                    crowds = CROWDS.iter().map(|&threads| (threads, 2)).collect();
+                } else if !(is_idle || args.full) {
+                    crowds.truncate(1);
+                }
                 if !(args.threads.is_empty() && args.permits.is_empty()) {
-                    crowds = or_usual(&args.threads, &[8, 22])
+                    crowds = threads(&[8, 22])
                         .into_iter()
                         .flat_map(|threads| {
                             or_usual(&args.permits, &[3, 5])
@@ -208,7 +298,8 @@ impl Plan {
                         })
                         .collect();
                 }
-                for (section, pause) in work(args, &[50, 5000], &[0, 50, 200, 1000, 5000]) {
+                let full = args.full && is_idle;
+                for (section, pause) in work(args, full, &[50, 5000], &[0, 50, 200, 1000, 5000]) {
                     for &(threads, permits) in &crowds {
                         let setting = Setting {
                             threads,
@@ -216,52 +307,66 @@ impl Plan {
                             section,
                             pause,
                         };
-                        self.add_contended(
-                            "semaphores",
-                            contend::SEMAPHORES,
-                            setting,
-                            duration,
-                            args,
-                        );
+                        let (name, all) = ("semaphores", contend::SEMAPHORES);
+                        self.add_contended(name, all, setting, condition, duration, args);
                     }
                 }
             }
-            Case::Fairness => {
-                for threads in or_usual(&args.threads, &[8, 32]) {
-                    let setting = Setting {
-                        threads,
-                        permits: 1,
-                        section: args.section.first().copied().unwrap_or(200),
-                        pause: 0,
-                    };
-                    // Each thread has to have had its time slice, several times.
-                    let duration = duration * (threads / 4).max(4);
-                    self.add_contended("fairness", contend::LOCKS, setting, duration, args);
+            Case::Fairness if is_idle => {
+                let pauses: &[u32] = if args.full { &[0, 1] } else { &[0] };
+                for (section, pause) in work_of(args, &[10, 200], pauses) {
+                    for threads in threads(&[8, 32]) {
+                        let setting = Setting {
+                            threads,
+                            permits: 1,
+                            section,
+                            pause,
+                        };
+                        // Each thread has to have had its time slice, several times.
+                        let duration = duration * (threads / 4).max(4);
+                        let (name, all) = ("fairness", contend::LOCKS);
+                        self.add_contended(name, all, setting, condition, duration, args);
+                    }
                 }
             }
+            // By itself, once.
+            Case::Memory => {}
+            // Whoever computes beside them decides who comes to wait.
+            Case::Fairness => {}
         }
     }
 
-    fn add_timed(&mut self, all: &'static [Timed], args: &Args, slice: Duration, turns: usize) {
-        let all = all
-            .iter()
-            .filter(|variant| variant.possible() && wanted(args, variant.name));
-        for variant in all {
-            let last = self.jobs.last_mut().filter(|job| job.case == variant.case);
-            match last.map(|job| &mut job.kind) {
+    fn add_timed(
+        &mut self,
+        all: &'static [Timed],
+        threads: Option<u32>,
+        condition: Condition,
+        args: &Args,
+        slice: Duration,
+        turns: usize,
+    ) {
+        let first_of_these = self.jobs.len();
+        for variant in all.iter().filter(|variant| args.wants(variant.name)) {
+            let last = self.jobs[first_of_these..].last_mut();
+            match last
+                .filter(|job| job.case == variant.case)
+                .map(|job| &mut job.kind)
+            {
                 Some(Kind::Timed {
                     variants,
                     repetitions,
                     ..
                 }) => {
                     variants.push(variant);
-                    repetitions.push(OnceCell::new());
+                    repetitions.push(OnceLock::new());
                 }
                 _ => self.jobs.push(Job {
                     case: variant.case,
+                    condition,
                     kind: Kind::Timed {
                         variants: vec![variant],
-                        repetitions: vec![OnceCell::new()],
+                        threads,
+                        repetitions: vec![OnceLock::new()],
                         slice,
                         turns,
                     },
@@ -275,24 +380,27 @@ impl Plan {
         case: &'static str,
         all: &'static [Contender],
         setting: Setting,
+        condition: Condition,
         duration: Duration,
         args: &Args,
     ) {
         let variants: Vec<_> = all
             .iter()
-            .filter(|variant| wanted(args, variant.name))
+            .filter(|variant| args.wants(variant.name))
             .collect();
         if !variants.is_empty() {
             self.jobs.push(Job {
                 case,
+                condition,
                 kind: Kind::Contended {
                     variants,
                     setting,
                     duration,
-                    // Fairness is about long waits, and those need the clock.
                     clocks: match case {
+                        // It is about long waits, and those need the clock.
                         "fairness" => &[Clock::On],
-                        _ => &[Clock::Off, Clock::On],
+                        _ if condition == Condition::Idle => &[Clock::Off, Clock::On],
+                        _ => &[Clock::Off],
                     },
                 },
             });
@@ -300,11 +408,12 @@ impl Plan {
     }
 
     pub(crate) fn expected(&self) -> Duration {
-        let jobs = self.jobs.iter();
-        self.rounds
-            * jobs
-                .map(|job| job.expected_of_turn() * job.turns(0).len() as u32)
+        let of_round = |round: usize| {
+            let jobs = self.jobs.iter();
+            jobs.map(|job| job.expected_of_turn() * job.turns(round).len() as u32)
                 .sum::<Duration>()
+        };
+        (0..self.rounds as usize).map(of_round).sum()
     }
 
     pub(crate) fn list(&self) {
@@ -331,22 +440,17 @@ impl Plan {
     }
 }
 
-fn wanted(args: &Args, name: &str) -> bool {
-    let name = name.to_lowercase();
-    args.only.is_empty()
-        || args
-            .only
-            .iter()
-            .any(|word| name.contains(&word.to_lowercase()))
+/// The sections and pauses of the whole matrix, or of a quick look.
+fn work(args: &Args, whole: bool, quick: &[u32], full: &[u32]) -> Vec<(u32, u32)> {
+    if whole {
+        work_of(args, full, &[0, 1, 10])
+    } else {
+        work_of(args, quick, &[1])
+    }
 }
 
 /// The sections and pauses, in nanoseconds, each pair once.
-fn work(args: &Args, quick: &[u32], full: &[u32]) -> Vec<(u32, u32)> {
-    let (sections, pauses): (_, &[u32]) = if args.full {
-        (full, &[0, 1, 10])
-    } else {
-        (quick, &[1])
-    };
+fn work_of(args: &Args, sections: &[u32], pauses: &[u32]) -> Vec<(u32, u32)> {
     let mut work = Vec::new();
     for section in or_usual(&args.section, sections) {
         for times in or_usual(&args.pause, pauses) {

@@ -1,5 +1,6 @@
 //! The plots: times as bars, throughput against threads, and waits by percentile.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::Range;
 use std::path::Path;
@@ -8,6 +9,9 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatte
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::contend::Setting;
+use crate::load::Condition;
+use crate::memory::Footprint;
 use crate::report::time;
 use crate::results::{JobResults, Measured, Results};
 
@@ -15,8 +19,13 @@ const PANEL: (u32, u32) = (440, 320);
 const LEGEND_ROW: u32 = 22;
 const TITLE: u32 = 40;
 
-/// Colours that can be told apart by the colour-blind too (Okabe and Ito); the first are ours.
-const OWN_COLOURS: [RGBColor; 2] = [RGBColor(213, 94, 0), RGBColor(204, 121, 167)];
+/// Colours that can be told apart by the colour-blind too (Okabe and Ito, and a dark red);
+/// the first are ours.
+const OWN_COLOURS: [RGBColor; 3] = [
+    RGBColor(213, 94, 0),
+    RGBColor(204, 121, 167),
+    RGBColor(128, 0, 64),
+];
 const PEER_COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(0, 158, 115),
@@ -56,6 +65,18 @@ struct Axis {
 }
 
 impl Axis {
+    /// With these numbers of threads, the least first.
+    fn threads(threads: Vec<f64>) -> Self {
+        Self {
+            label: "threads",
+            from: threads[0] / 1.2,
+            to: threads[threads.len() - 1] * 1.2,
+            ticks: threads,
+            text: |threads| format!("{threads:.0}"),
+            logarithmic: true,
+        }
+    }
+
     fn place(&self, value: f64) -> f64 {
         if self.logarithmic {
             value.max(self.from).ln()
@@ -90,24 +111,36 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
-pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Box<dyn Error>> {
-    let timed: Vec<_> = results
-        .jobs
-        .iter()
-        .filter(|job| job.setting.is_none())
-        .collect();
+pub(crate) fn write(
+    results: &Results,
+    footprints: &[Footprint],
+    folder: &Path,
+) -> Result<(), Box<dyn Error>> {
+    let idle = || {
+        let jobs = results.jobs.iter();
+        jobs.filter(|job| job.condition == Condition::Idle)
+    };
+    let timed: Vec<_> = idle().filter(|job| job.setting.is_none()).collect();
     if !timed.is_empty() {
         bars(&timed, &folder.join("times.svg"))?;
     }
-    let mut cases: Vec<_> = results
-        .jobs
-        .iter()
+    for (case, panels) in growth(idle(), footprints) {
+        let title = format!("{case}: how the cost grows with the threads (lower is better)");
+        let columns = panels.len().min(2);
+        grid(
+            &title,
+            &panels,
+            columns,
+            &folder.join(format!("{case}-growth.svg")),
+        )?;
+    }
+    let mut cases: Vec<_> = idle()
         .filter(|job| job.setting.is_some())
         .map(|job| job.case)
         .collect();
     cases.dedup();
     for case in cases {
-        let jobs: Vec<_> = results.jobs.iter().filter(|job| job.case == case).collect();
+        let jobs: Vec<_> = idle().filter(|job| job.case == case).collect();
         if case != "fairness" {
             let panels = throughput(&jobs);
             let columns = panels_in_a_row(&panels);
@@ -130,6 +163,116 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Box<dyn Erro
         )?;
     }
     Ok(())
+}
+
+/// Of each case, a panel for each figure that was measured for several numbers of threads.
+fn growth<'a>(
+    jobs: impl Iterator<Item = &'a JobResults>,
+    footprints: &[Footprint],
+) -> BTreeMap<&'static str, Vec<Panel>> {
+    type Figure = (&'static str, fn(&Measured) -> f64);
+    const TIMES: &[Figure] = &[("time", Measured::time)];
+    const WAITS: &[Figure] = &[
+        ("wait, 99.9th percentile", |measured| measured.wait(0.999)),
+        ("longest wait", |measured| measured.wait(1.0)),
+    ];
+    let mut cases: BTreeMap<&'static str, Vec<Panel>> = BTreeMap::new();
+    for job in jobs {
+        let Some(threads) = job.threads.map(f64::from) else {
+            continue;
+        };
+        let (title, figures) = match job.setting {
+            None => ("until all are through".to_string(), TIMES),
+            Some(Setting { section, pause, .. }) => {
+                (format!("section {section} ns, pause {pause} ns"), WAITS)
+            }
+        };
+        let panels = cases.entry(job.case).or_default();
+        for (label, figure) in figures {
+            for measured in &job.variants {
+                let point = (threads, figure(measured));
+                add_point(panels, &title, label, measured.name, point);
+            }
+        }
+    }
+    for footprint in footprints {
+        let point = (footprint.waiters.into(), footprint.heap);
+        let label = "bytes for each waiter";
+        let panels = cases.entry("memory").or_default();
+        add_point(panels, "heap", label, footprint.name, point);
+    }
+    for panels in cases.values_mut() {
+        panels.retain(|panel| panel.lines.iter().any(|line| line.points.len() > 1));
+        panels.iter_mut().for_each(fit);
+    }
+    cases.retain(|_, panels| !panels.is_empty());
+    cases
+}
+
+/// Makes the axes as long as the lines.
+fn fit(panel: &mut Panel) {
+    let points = || panel.lines.iter().flat_map(|line| &line.points);
+    let mut threads: Vec<_> = points().map(|point| point.0).collect();
+    threads.sort_by(f64::total_cmp);
+    threads.dedup();
+    let (from, to) = points().fold((f64::MAX, 1.0_f64), |(from, to), point| {
+        (from.min(point.1), to.max(point.1))
+    });
+    panel.x = Axis::threads(threads);
+    if panel.y.logarithmic {
+        let powers = (from.max(1.0).log10().floor() as i32)..=(to.log10().ceil() as i32);
+        panel.y.ticks = powers.map(|power| 10_f64.powi(power)).collect();
+        panel.y.from = panel.y.ticks[0];
+        panel.y.to = panel.y.ticks[panel.y.ticks.len() - 1];
+    } else {
+        panel.y.to = to * 1.08;
+        panel.y.ticks = round_ticks(panel.y.to);
+    }
+}
+
+/// To the panel with that title and label, which is made if there is none.
+fn add_point(
+    panels: &mut Vec<Panel>,
+    title: &str,
+    label: &'static str,
+    name: &'static str,
+    point: (f64, f64),
+) {
+    if !point.1.is_finite() {
+        return;
+    }
+    let is_it = |panel: &Panel| panel.title == title && panel.y.label == label;
+    let number = panels.iter().position(is_it).unwrap_or_else(|| {
+        let is_memory = label.starts_with("bytes");
+        panels.push(Panel {
+            title: title.to_string(),
+            section: 0,
+            x: Axis::threads(vec![1.0]),
+            y: Axis {
+                label,
+                from: 0.0,
+                to: 0.0,
+                ticks: Vec::new(),
+                text: if is_memory {
+                    |bytes| format!("{bytes}")
+                } else {
+                    round_time
+                },
+                logarithmic: !is_memory,
+            },
+            lines: Vec::new(),
+        });
+        panels.len() - 1
+    });
+    let lines = &mut panels[number].lines;
+    match lines.iter_mut().find(|line| line.name == name) {
+        Some(line) => line.points.push(point),
+        None => lines.push(Line {
+            name,
+            points: vec![point],
+            marked: true,
+        }),
+    }
 }
 
 /// A row for each section; or all in one, where a section has a single panel.
@@ -155,14 +298,7 @@ fn throughput(jobs: &[&JobResults]) -> Vec<Panel> {
             panels.push(Panel {
                 title: title.clone(),
                 section: setting.section,
-                x: Axis {
-                    label: "threads",
-                    from: threads[0] / 1.2,
-                    to: threads[threads.len() - 1] * 1.2,
-                    ticks: threads.clone(),
-                    text: |threads| format!("{threads:.0}"),
-                    logarithmic: true,
-                },
+                x: Axis::threads(threads.clone()),
                 y: Axis {
                     label: "million acquisitions a second",
                     from: 0.0,
@@ -289,10 +425,7 @@ fn waits(jobs: &[&JobResults]) -> Vec<Panel> {
                     from: 10.0,
                     to: 1e9,
                     ticks: (1..=9).map(|power| 10_f64.powi(power)).collect(),
-                    text: |nanoseconds| match (nanoseconds.log10().round() as u32).checked_sub(9) {
-                        Some(_) => "1 s".into(),
-                        None => round_time(nanoseconds),
-                    },
+                    text: round_time,
                     logarithmic: true,
                 },
                 lines,
@@ -306,7 +439,8 @@ fn round_time(nanoseconds: f64) -> String {
     match nanoseconds.round() {
         ns @ ..1e3 => format!("{ns} ns"),
         ns @ ..1e6 => format!("{} µs", ns / 1e3),
-        ns => format!("{} ms", ns / 1e6),
+        ns @ ..1e9 => format!("{} ms", ns / 1e6),
+        ns => format!("{} s", ns / 1e9),
     }
 }
 
@@ -410,7 +544,8 @@ fn bars(jobs: &[&JobResults], path: &Path) -> Result<(), Box<dyn Error>> {
     let mut top = TITLE as i32;
     for job in jobs {
         let heading = ("sans-serif", 15).into_text_style(&root);
-        root.draw(&Text::new(job.case, (12, top + 4), heading))?;
+        let title = format!("{} {}", job.case, job.setting_name());
+        root.draw(&Text::new(title, (12, top + 4), heading))?;
         top += ROW + 6;
         let longest = job.variants.iter().map(Measured::time).fold(0.0, f64::max);
         let names: Vec<_> = job.variants.iter().map(|measured| measured.name).collect();

@@ -68,6 +68,7 @@ pub(crate) fn minutes(time: Duration) -> String {
 /// A time with three figures, and its unit.
 pub(crate) fn time(nanoseconds: f64) -> String {
     let (number, unit) = match nanoseconds {
+        _ if nanoseconds.is_nan() => return "-".to_string(),
         ..1e3 => (nanoseconds, "ns"),
         ..1e6 => (nanoseconds / 1e3, "µs"),
         ..1e9 => (nanoseconds / 1e6, "ms"),
@@ -111,7 +112,14 @@ pub(crate) fn print(plan: &Plan, results: &Results) {
         .filter(|job| job.setting().is_some())
         .map(|job| job.case)
         .collect();
-    cases.dedup();
+    // Each once, though each condition has them all.
+    let mut seen = Vec::new();
+    cases.retain(|case| {
+        !seen.contains(case) && {
+            seen.push(*case);
+            true
+        }
+    });
     for case in cases {
         let jobs: Vec<_> = contended
             .iter()
@@ -129,11 +137,14 @@ pub(crate) fn print(plan: &Plan, results: &Results) {
 }
 
 fn print_timed(jobs: &[&JobResults]) {
-    let mut table = Table::new(&["case", "variant", "time", "ratio"]);
+    let mut table = Table::new(&["case", "threads", "condition", "variant", "time", "ratio"]);
     for job in jobs {
         for measured in &job.variants {
             table.row(vec![
                 job.case.to_string(),
+                job.threads
+                    .map_or("-".to_string(), |threads| threads.to_string()),
+                job.condition.name().to_string(),
                 measured.name.to_string(),
                 time(measured.time()),
                 ratio(measured.time(), job.peers().map(Measured::time), f64::min),
@@ -153,11 +164,12 @@ fn setting_cells(job: &JobResults) -> Vec<String> {
         threads,
         setting.section.to_string(),
         setting.pause.to_string(),
+        job.condition.name().to_string(),
     ]
 }
 
-fn quantile(measured: &Measured, quantile: f64) -> String {
-    time(measured.waits.value_at_quantile(quantile) as f64)
+fn wait(measured: &Measured, share: f64) -> String {
+    time(measured.wait(share))
 }
 
 fn futex_cell(measured: &Measured) -> String {
@@ -171,6 +183,7 @@ fn print_contended(jobs: &[&JobResults]) {
         "threads",
         "section",
         "pause",
+        "condition",
         "variant",
         "M/s",
         "ratio",
@@ -187,10 +200,10 @@ fn print_contended(jobs: &[&JobResults]) {
                 measured.name.to_string(),
                 three_figures(measured.rate() / 1e6),
                 ratio(measured.rate(), job.peers().map(Measured::rate), f64::max),
-                quantile(measured, 0.5),
-                quantile(measured, 0.99),
-                quantile(measured, 0.999),
-                quantile(measured, 1.0),
+                wait(measured, 0.5),
+                wait(measured, 0.99),
+                wait(measured, 0.999),
+                wait(measured, 1.0),
                 futex_cell(measured),
             ]);
             table.row(cells);
@@ -204,6 +217,7 @@ fn print_fairness(jobs: &[&JobResults]) {
         "threads",
         "section",
         "pause",
+        "condition",
         "variant",
         "least/most",
         "Jain",
@@ -221,9 +235,9 @@ fn print_fairness(jobs: &[&JobResults]) {
                 format!("{:.3}", median(&measured.least_over_most)),
                 format!("{:.3}", median(&measured.jain)),
                 time(median(&measured.longest)),
-                quantile(measured, 0.5),
-                quantile(measured, 0.99),
-                quantile(measured, 0.999),
+                wait(measured, 0.5),
+                wait(measured, 0.99),
+                wait(measured, 0.999),
                 futex_cell(measured),
             ]);
             table.row(cells);
@@ -232,24 +246,35 @@ fn print_fairness(jobs: &[&JobResults]) {
     table.print();
 }
 
-pub(crate) fn write_csv(results: &Results, path: &Path) -> Result<(), String> {
-    let mut csv = String::from(
-        "case,variant,threads,permits,section_ns,pause_ns,rounds,time_ns,acquisitions_per_s,\
+pub(crate) fn write_csv(
+    machine: &[(&str, String)],
+    results: &Results,
+    path: &Path,
+) -> Result<(), String> {
+    let mut csv = String::new();
+    for (name, what) in machine {
+        let _ = writeln!(csv, "# {name}: {what}");
+    }
+    csv.push_str(
+        "case,condition,variant,threads,permits,section_ns,pause_ns,rounds,time_ns,acquisitions_per_s,\
          wait_p50_ns,wait_p99_ns,wait_p999_ns,wait_max_ns,longest_wait_median_ns,\
          least_over_most,jain,futex_calls_per_acquisition\n",
     );
     for job in &results.jobs {
         for measured in &job.variants {
-            let setting = job.setting.map_or([const { String::new() }; 4], |setting| {
-                [
-                    setting.threads,
-                    setting.permits,
-                    setting.section,
-                    setting.pause,
-                ]
-                .map(|number| number.to_string())
-            });
-            let rounds = measured.nanoseconds.len().max(measured.jain.len());
+            let number = |number: Option<u32>| number.map_or(String::new(), |it| it.to_string());
+            let setting = [
+                job.threads,
+                job.setting.map(|setting| setting.permits),
+                job.setting.map(|setting| setting.section),
+                job.setting.map(|setting| setting.pause),
+            ]
+            .map(number);
+            let rounds = measured
+                .nanoseconds
+                .len()
+                .max(measured.rates.len())
+                .max(measured.jain.len());
             // Empty, where a figure was not taken.
             let figure = |number: f64| {
                 if number.is_nan() {
@@ -258,25 +283,19 @@ pub(crate) fn write_csv(results: &Results, path: &Path) -> Result<(), String> {
                     number.to_string()
                 }
             };
-            let wait = |quantile: f64| {
-                if measured.waits.is_empty() {
-                    String::new()
-                } else {
-                    measured.waits.value_at_quantile(quantile).to_string()
-                }
-            };
             let cells = [
                 // A name may have a comma in it.
                 format!("\"{}\"", job.case),
+                job.condition.name().to_string(),
                 format!("\"{}\"", measured.name),
                 setting.join(","),
                 rounds.to_string(),
                 figure(measured.time()),
                 figure(measured.rate()),
-                wait(0.5),
-                wait(0.99),
-                wait(0.999),
-                wait(1.0),
+                figure(measured.wait(0.5)),
+                figure(measured.wait(0.99)),
+                figure(measured.wait(0.999)),
+                figure(measured.wait(1.0)),
                 figure(median(&measured.longest)),
                 figure(median(&measured.least_over_most)),
                 figure(median(&measured.jain)),

@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 
 use crate::contend::Clock;
 use crate::contend::{self, Setting, histogram};
+use crate::load::Condition;
 use crate::plan::{Plan, Sample};
 
 pub(crate) struct Results {
@@ -11,7 +12,11 @@ pub(crate) struct Results {
 }
 
 pub(crate) struct JobResults {
+    number: usize,
     pub(crate) case: &'static str,
+    pub(crate) condition: Condition,
+    /// How many take part, if that is what the case is about.
+    pub(crate) threads: Option<u32>,
     pub(crate) setting: Option<Setting>,
     pub(crate) variants: Vec<Measured>,
 }
@@ -37,14 +42,40 @@ pub(crate) struct Measured {
 
 impl Results {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let jobs = plan.jobs.iter().map(|job| JobResults {
-            case: job.case,
-            setting: job.setting(),
-            variants: job.variants().into_iter().map(Measured::new).collect(),
-        });
+        let jobs = plan
+            .jobs
+            .iter()
+            .enumerate()
+            .map(|(number, job)| JobResults {
+                number,
+                case: job.case,
+                condition: job.condition,
+                threads: job.threads(),
+                setting: job.setting(),
+                variants: job.variants().into_iter().map(Measured::new).collect(),
+            });
         Self {
             jobs: jobs.collect(),
         }
+    }
+}
+
+/// Which rounds a figure is of: all, or as many that are drawn, some of them several times.
+#[derive(Clone, Copy)]
+pub(crate) struct Draw(Option<u64>);
+
+impl Draw {
+    pub(crate) const ALL: Self = Self(None);
+
+    /// The interval that a figure is in by 95 %, were the rounds drawn again (the bootstrap).
+    pub(crate) fn interval(figure: impl Fn(Self) -> Option<f64>) -> Option<(f64, f64)> {
+        const DRAWS: u64 = 400;
+        let mut figures: Vec<_> = (0..DRAWS)
+            .map(|seed| figure(Self(Some(seed))))
+            .collect::<Option<_>>()?;
+        figures.sort_by(f64::total_cmp);
+        let tail = figures.len() / 40;
+        Some((figures[tail], figures[figures.len() - 1 - tail]))
     }
 }
 
@@ -57,8 +88,36 @@ impl JobResults {
         }
     }
 
+    /// The median of what the rounds gave, or of such as were drawn of them.
+    pub(crate) fn median(&self, numbers: &[f64], draw: Draw) -> f64 {
+        let Draw(Some(seed)) = draw else {
+            return median(numbers);
+        };
+        // The same rounds for all variants: what disturbed one of a round disturbed the others.
+        let mut random = fastrand::Rng::with_seed(seed << 32 | self.number as u64);
+        let drawn: Vec<_> = numbers
+            .iter()
+            .map(|_| numbers[random.usize(..numbers.len())])
+            .collect();
+        median(&drawn)
+    }
+
     pub(crate) fn of(&self, name: &str) -> Option<&Measured> {
         self.variants.iter().find(|measured| measured.name == name)
+    }
+
+    /// How many take part, and what they do, as far as that is what the case is about.
+    pub(crate) fn setting_name(&self) -> String {
+        let mut name = self
+            .threads
+            .map_or(String::new(), |threads| format!("of {threads}"));
+        if let Some(setting) = self.setting {
+            if setting.permits > 1 {
+                name += &format!(" on {}", setting.permits);
+            }
+            name += &format!(", {}/{} ns", setting.section, setting.pause);
+        }
+        name
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = &Measured> {
@@ -99,6 +158,16 @@ impl Measured {
 
     pub(crate) fn is_peer(&self) -> bool {
         !self.name.starts_with("racefree") && !self.name.starts_with("floor")
+    }
+
+    /// Up to so long was waited in such a share of the cases, in nanoseconds; not a number, if that
+    /// was not measured.
+    pub(crate) fn wait(&self, share: f64) -> f64 {
+        if self.waits.is_empty() {
+            f64::NAN
+        } else {
+            self.waits.value_at_quantile(share) as f64
+        }
     }
 
     pub(crate) fn time(&self) -> f64 {

@@ -190,14 +190,15 @@ impl Pair for CondvarRLock {
 
 /// Something to wait for until somebody says go.
 pub(crate) trait Signal: Send + Sync {
-    fn new() -> Self;
+    /// `waiters` is how many wait at once.
+    fn new(waiters: usize) -> Self;
     fn set(&self);
     fn clear(&self);
     fn wait(&self);
 }
 
 impl Signal for racefree::Event {
-    fn new() -> Self {
+    fn new(_waiters: usize) -> Self {
         Self::new()
     }
 
@@ -218,7 +219,7 @@ impl Signal for racefree::Event {
 }
 
 impl Signal for rsevents::ManualResetEvent {
-    fn new() -> Self {
+    fn new(_waiters: usize) -> Self {
         Self::new(rsevents::EventState::Unset)
     }
 
@@ -240,7 +241,7 @@ impl Signal for rsevents::ManualResetEvent {
 
 /// Clears itself when a waiter goes through.
 impl Signal for rsevents::AutoResetEvent {
-    fn new() -> Self {
+    fn new(_waiters: usize) -> Self {
         Self::new(rsevents::EventState::Unset)
     }
 
@@ -274,7 +275,7 @@ impl ConditionEvent {
 }
 
 impl Signal for ConditionEvent {
-    fn new() -> Self {
+    fn new(_waiters: usize) -> Self {
         Self {
             condition: racefree::Condition::with_lock(racefree::Lock::new()),
             set: AtomicBool::new(false),
@@ -310,7 +311,7 @@ macro_rules! condvar_events {
         }
 
         impl Signal for $Name {
-            fn new() -> Self {
+            fn new(_waiters: usize) -> Self {
                 Self {
                     set: <$Mutex>::new(false),
                     changed: <$Condvar>::new(),
@@ -355,8 +356,8 @@ condvar_events! {
 pub(crate) struct StdCondvarLocked(StdCondvar);
 
 impl Signal for StdCondvarLocked {
-    fn new() -> Self {
-        Self(StdCondvar::new())
+    fn new(waiters: usize) -> Self {
+        Self(StdCondvar::new(waiters))
     }
 
     #[inline]
@@ -374,5 +375,65 @@ impl Signal for StdCondvarLocked {
     #[inline]
     fn wait(&self) {
         self.0.wait();
+    }
+}
+
+/// A barrier that waits again and again.
+pub(crate) trait Meeting: Send + Sync {
+    fn new(parties: usize) -> Self;
+    fn meet(&self);
+}
+
+impl Meeting for racefree::Barrier {
+    fn new(parties: usize) -> Self {
+        Self::new(parties)
+    }
+
+    #[inline]
+    fn meet(&self) {
+        self.wait().expect("nobody breaks it");
+    }
+}
+
+impl Meeting for std::sync::Barrier {
+    fn new(parties: usize) -> Self {
+        Self::new(parties)
+    }
+
+    #[inline]
+    fn meet(&self) {
+        self.wait();
+    }
+}
+
+impl Meeting for async_lock::Barrier {
+    fn new(parties: usize) -> Self {
+        Self::new(parties)
+    }
+
+    #[inline]
+    fn meet(&self) {
+        self.wait_blocking();
+    }
+}
+
+/// The party that comes last to a barrier wakes those that are there.
+pub(crate) struct LastParty<B>(B);
+
+impl<B: Meeting> Signal for LastParty<B> {
+    fn new(waiters: usize) -> Self {
+        Self(B::new(waiters + 1))
+    }
+
+    #[inline]
+    fn set(&self) {
+        self.0.meet();
+    }
+
+    fn clear(&self) {}
+
+    #[inline]
+    fn wait(&self) {
+        self.0.meet();
     }
 }
