@@ -565,7 +565,7 @@ impl<L: ConditionLock> Condition<L> {
         if deadline.has_passed() {
             // Not a waiter for a moment: else notifications could reach it again and again.
             let saved = lock.release_save().ok_or(NotOwnerError::Wait)?;
-            lock.acquire_restore(saved);
+            lock.acquire_restore(saved, false);
             return Ok(false);
         }
         let mut saved = None;
@@ -574,18 +574,18 @@ impl<L: ConditionLock> Condition<L> {
             saved.map_or(Deadline::Now, |_| deadline)
         });
         // The queue is unlocked here, before anybody waits for the lock.
-        let notified = waited.is_ok();
+        let notified = waited.as_ref().ok().copied();
         drop(waited);
         let Some(saved) = saved else {
             // A `Lock` that was released by somebody else since it was asked. A notification that
             // came for this waiter is for another one.
-            if notified {
+            if notified.is_some() {
                 self.wake(1);
             }
             return Err(NotOwnerError::Wait);
         };
-        lock.acquire_restore(saved);
-        Ok(notified)
+        lock.acquire_restore(saved, notified == Some(queue::WOKEN_TOGETHER));
+        Ok(notified.is_some())
     }
 
     fn wait_for_by(
@@ -613,7 +613,12 @@ impl<L: ConditionLock> Condition<L> {
 
     #[cold]
     fn wake(&self, n: usize) {
-        self.queue.lock().wake(n, queue::WOKEN);
+        let locked = self.queue.lock();
+        let message = match n.min(locked.len() as usize) {
+            0 | 1 => queue::WOKEN,
+            _several => queue::WOKEN_TOGETHER,
+        };
+        locked.wake(n, message);
     }
 }
 

@@ -231,7 +231,7 @@ impl ConditionLockable for Lock {
         self.raw.release().ok().map(|()| 1)
     }
 
-    fn acquire_restore(&self, _saved: u32) {
-        self.acquire_by(|| Deadline::Never);
+    fn acquire_restore(&self, _saved: u32, among_others: bool) {
+        self.raw.acquire_restore(among_others);
     }
 }

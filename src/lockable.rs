@@ -37,7 +37,8 @@ pub(crate) mod sealed {
         /// the lock.
         fn release_save(&self) -> Option<u32>;
 
-        /// Acquires the lock with the levels that [`release_save`](Self::release_save) returned.
-        fn acquire_restore(&self, saved: u32);
+        /// Acquires the lock with the levels that [`release_save`](Self::release_save) returned: as
+        /// one of several threads that were woken together, or alone.
+        fn acquire_restore(&self, saved: u32, among_others: bool);
     }
 }

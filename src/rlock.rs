@@ -316,7 +316,7 @@ impl ConditionLockable for RLock {
         self.raw.release_save()
     }
 
-    fn acquire_restore(&self, depth: u32) {
-        self.raw.acquire_restore(depth);
+    fn acquire_restore(&self, depth: u32, among_others: bool) {
+        self.raw.acquire_restore(depth, among_others);
     }
 }

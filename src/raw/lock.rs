@@ -10,7 +10,8 @@
 //! |---|---|
 //! | `UNLOCKED` | free |
 //! | `LOCKED` | held, and nobody sleeps |
-//! | `CONTENDED` | held, and somebody may sleep |
+//! | `CONTENDED` | held, and a thread may sleep |
+//! | `AWAITED` | held, and several that were woken together may sleep |
 //!
 //! | step | from | to | and then |
 //! |---|---|---|---|
@@ -43,7 +44,8 @@ use crate::sync::{AtomicU32, Ordering, const_fn};
 
 const UNLOCKED: u32 = 0;
 const LOCKED: u32 = 1;
-const CONTENDED: u32 = 2;
+const CONTENDED: u32 = LOCKED | 2;
+const AWAITED: u32 = CONTENDED | 4;
 
 /// The word of a lock.
 pub(crate) struct Lock {
@@ -80,16 +82,35 @@ impl Lock {
         if deadline.has_passed() {
             return false;
         }
-        if spin::poll(deadline, || !self.locked() && self.try_acquire()) {
-            return true;
+        spin::poll(deadline, || !self.locked() && self.try_acquire())
+            || self.insist(CONTENDED, deadline)
+    }
+
+    /// Acquires again after a wait. If several threads were woken together, they are likely to find
+    /// the lock held by the one that woke them: its release then wakes all that sleep by then.
+    #[cold]
+    pub(crate) fn acquire_restore(&self, among_others: bool) {
+        if !among_others {
+            self.acquire();
+        } else if !self.try_acquire() {
+            self.insist(AWAITED, Deadline::Never);
         }
-        // Acquire: as in `try_acquire`.
-        while self.state.swap(CONTENDED, Ordering::Acquire) != UNLOCKED {
-            if futex::wait::<Private>(&self.state, CONTENDED, deadline) == Outcome::TimedOut {
+    }
+
+    /// Says that a thread sleeps, and how it is to be woken.
+    fn insist(&self, how: u32, deadline: Deadline) -> bool {
+        let mut how = how;
+        loop {
+            // Acquire: as in `try_acquire`.
+            let before = self.state.fetch_or(how, Ordering::Acquire);
+            if before == UNLOCKED {
+                return true;
+            }
+            if futex::wait::<Private>(&self.state, before | how, deadline) == Outcome::TimedOut {
                 return false;
             }
+            how = CONTENDED;
         }
-        true
     }
 
     #[inline]
@@ -98,13 +119,17 @@ impl Lock {
         // Release: what the holder wrote is the next holder's to read (invariant 2).
         let before = self.state.swap(UNLOCKED, Ordering::Release);
         // From here on the lock may be gone: the next holder may have freed it.
-        if before == CONTENDED {
-            futex::wake::<Private>(word, 1);
-        }
         match before {
-            UNLOCKED => Err(ReleaseError::Unlocked),
-            _held => Ok(()),
+            UNLOCKED => return Err(ReleaseError::Unlocked),
+            LOCKED => {}
+            CONTENDED => Self::wake(word, 1),
+            _awaited => Self::wake(word, futex::ALL),
         }
+        Ok(())
+    }
+
+    fn wake(word: *const AtomicU32, count: u32) {
+        futex::wake::<Private>(word, count);
     }
 
     pub(crate) fn locked(&self) -> bool {

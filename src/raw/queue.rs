@@ -71,8 +71,9 @@ use crate::sync::{
 /// How a wait ended: from 1 to [`LAST_MESSAGE`].
 pub(crate) type Message = u32;
 
-/// The message that a `Condition` knows.
+/// The messages that a `Condition` knows: woken alone, and with others.
 pub(crate) const WOKEN: Message = 1;
+pub(crate) const WOKEN_TOGETHER: Message = 2;
 
 const MESSAGE_BITS: u32 = 3;
 const LAST_MESSAGE: Message = (1 << MESSAGE_BITS) - 1;

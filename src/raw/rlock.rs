@@ -103,9 +103,10 @@ impl RLock {
         }
     }
 
-    /// Acquires `depth` levels, of which the calling thread has none.
-    pub(crate) fn acquire_restore(&self, depth: u32) {
-        self.lock.acquire();
+    /// Acquires `depth` levels, of which the calling thread has none: as one of several that were
+    /// woken together, or alone.
+    pub(crate) fn acquire_restore(&self, depth: u32, among_others: bool) {
+        self.lock.acquire_restore(among_others);
         self.enter_if(true, depth);
     }
 

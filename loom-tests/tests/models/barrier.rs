@@ -123,6 +123,8 @@ fn abort_against_wait() {
     explore_both_with(&bound(3, Some(5)), || {
         let barrier = Arc::new(Barrier::new(3));
         let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait()));
+        // How many wait is exact at each moment, but no step by itself.
+        assert!(!barrier.broken());
         let both_wait = barrier.n_waiting() == 2;
         if both_wait {
             barrier.reset();
