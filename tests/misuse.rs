@@ -49,15 +49,22 @@ impl Gate {
     }
 }
 
-/// Runs `strangers` in threads of their own and `owner` in this one, all at once, round after round,
-/// and `check` after each with what the owner has and how many of the strangers were accepted.
+/// How often each makes its calls in a round, where no call of one makes another's right: for longer
+/// than a processor is a thread's, so that threads are stopped in the middle of a call.
+const BURST: usize = 20_000;
+
+/// More than there are processors, as a rule.
+const STRANGERS: usize = 4;
+
+/// Runs `stranger` in threads of its own and `owner` in this one, all at once, round after round,
+/// and `check` after each with what the owner had and how many calls of the strangers were accepted.
 fn at_once<T>(
-    strangers: usize,
+    burst: usize,
     stranger: impl Fn() -> bool + Send + Copy + 'static,
     owner: impl Fn() -> T,
-    check: impl Fn(T, usize),
+    check: impl Fn(Vec<T>, usize),
 ) {
-    let gate = forever(Gate::new(strangers + 1));
+    let gate = forever(Gate::new(STRANGERS + 1));
     let over = forever(AtomicBool::new(false));
     let accepted = forever(AtomicUsize::new(0));
     let run = move |number: usize| {
@@ -67,11 +74,12 @@ fn at_once<T>(
                 return;
             }
             (0..round % 13).for_each(|_| spin_loop());
-            accepted.fetch_add(usize::from(stranger()), Ordering::Relaxed);
+            let count = (0..burst).filter(|_| stranger()).count();
+            accepted.fetch_add(count, Ordering::Relaxed);
             gate.wait();
         }
     };
-    let threads: Vec<_> = (0..strangers)
+    let threads: Vec<_> = (0..STRANGERS)
         .map(|number| spawn(move || run(number)))
         .collect();
     /// So that the strangers end, if a check fails.
@@ -87,9 +95,9 @@ fn at_once<T>(
     for round in 0.. {
         gate.wait();
         (0..round % 17).for_each(|_| spin_loop());
-        let result = owner();
+        let results = (0..burst).map(|_| owner()).collect();
         gate.wait();
-        check(result, accepted.swap(0, Ordering::Relaxed));
+        check(results, accepted.swap(0, Ordering::Relaxed));
         if start.elapsed() > LENGTH {
             break;
         }
@@ -99,7 +107,7 @@ fn at_once<T>(
 }
 
 /// The semaphore is full. One thread acquires and releases, others release what they do not have. In
-/// every order of these calls one release is accepted, and in the end it is full.
+/// every order of these calls, one release is accepted, and in the end it is full.
 macro_rules! full_semaphores {
     ($($test:ident: $semaphore:expr, $release:expr;)*) => {
         $(#[test]
@@ -107,10 +115,11 @@ macro_rules! full_semaphores {
             let semaphore = forever($semaphore);
             let full = semaphore.value();
             at_once(
-                2,
+                1,
                 || $release(semaphore),
                 || (semaphore.try_acquire(), semaphore.release().is_ok()),
-                |(acquired, released), others| {
+                |owner, others| {
+                    let (acquired, released) = owner[0];
                     assert!(acquired, "a permit was lost");
                     assert_eq!(others + usize::from(released), 1, "releases accepted");
                     assert_eq!(semaphore.value(), full);
@@ -128,6 +137,30 @@ full_semaphores! {
         |it: &BoundedSemaphore| it.release_n(1).is_ok();
 }
 
+/// Nobody sees more permits than there can be.
+macro_rules! looks_at_full_semaphores {
+    ($($test:ident: $semaphore:expr;)*) => {
+        $(#[test]
+        fn $test() {
+            let semaphore = forever($semaphore);
+            let full = semaphore.value();
+            at_once(
+                BURST,
+                || semaphore.release().is_ok(),
+                || semaphore.value(),
+                |seen, accepted| {
+                    assert_eq!(accepted, 0);
+                    assert_eq!(seen.into_iter().max(), Some(full));
+                },
+            );
+        })*
+    };
+}
+looks_at_full_semaphores! {
+    a_look_beside_releases_past_the_maximum: Semaphore::new(Semaphore::MAX_VALUE);
+    a_look_beside_releases_past_the_bound: BoundedSemaphore::new(3);
+}
+
 /// Of more than can be accepted, none is, not even in part.
 macro_rules! releases_of_two {
     ($($test:ident: $semaphore:expr;)*) => {
@@ -136,11 +169,11 @@ macro_rules! releases_of_two {
             let semaphore = forever($semaphore);
             let full = semaphore.value();
             at_once(
-                2,
+                BURST,
                 || semaphore.release_n(2).is_ok(),
                 || (semaphore.try_acquire(), semaphore.release()),
                 |owner, others| {
-                    assert_eq!((owner, others), ((true, Ok(())), 0));
+                    assert_eq!((owner, others), (vec![(true, Ok(())); BURST], 0));
                     assert_eq!(semaphore.value(), full);
                 },
             );
@@ -157,10 +190,10 @@ releases_of_two! {
 fn a_guard_beside_releases_past_the_maximum() {
     let semaphore = forever(Semaphore::new(Semaphore::MAX_VALUE - 1));
     at_once(
-        2,
+        BURST,
         || semaphore.release_n(3).is_ok(),
         || drop(semaphore.guard()),
-        |(), others| {
+        |_, others| {
             assert_eq!(others, 0);
             assert_eq!(semaphore.value(), Semaphore::MAX_VALUE - 1);
         },
@@ -172,7 +205,7 @@ fn a_guard_beside_releases_past_the_maximum() {
 fn a_release_by_a_stranger() {
     let lock = forever(RLock::new());
     at_once(
-        2,
+        BURST,
         || lock.release().is_ok(),
         || {
             let _outer = lock.guard();
@@ -182,7 +215,7 @@ fn a_release_by_a_stranger() {
             (deep, lock.recursion_count())
         },
         |depths, others| {
-            assert_eq!((depths, others), ((2, 1), 0));
+            assert_eq!((depths, others), (vec![(2, 1); BURST], 0));
             assert!(!lock.locked());
         },
     );
@@ -193,9 +226,9 @@ fn a_release_by_a_stranger() {
 fn a_release_of_an_unlocked_lock() {
     let lock = forever(Lock::new());
     at_once(
-        2,
+        BURST,
         || Acquire::release(lock) != Err(ReleaseError::Unlocked),
         || lock.locked(),
-        |locked, others| assert_eq!((locked, others), (false, 0)),
+        |locked, others| assert_eq!((locked, others), (vec![false; BURST], 0)),
     );
 }

@@ -170,14 +170,16 @@ class Crew:
             time.sleep(0.0001)
 
     def settle(self, ends=None):
-        """Until each thread that has something to do sleeps over it, and sleeps on."""
+        """Until the one that `ends` has ended; and then until each thread that has something to do
+        sleeps over it, and sleeps on. In this order, as in `differential.rs`."""
         before = None
         while True:
+            ended = not (ends and ends.busy)
             sleeps = [(worker, worker.sleep()) for worker in self.workers if worker.busy]
             asleep = all(sleep for _, sleep in sleeps)
-            if asleep and sleeps == before and not (ends and ends.busy):
+            if ended and asleep and sleeps == before:
                 return
-            before = sleeps if asleep else None
+            before = sleeps if ended and asleep else None
             time.sleep(0.0003)
 
     def run(self, who, text):

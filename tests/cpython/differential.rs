@@ -637,17 +637,20 @@ impl<S: Subject> Crew<S> {
         (0..4).filter(|&i| self.workers[i].busy()).collect()
     }
 
-    /// Until each thread that has something to do sleeps over it, and sleeps on; and until the one
-    /// that `ends` has.
+    /// Until the one that `ends` has ended; and then until each thread that has something to do sleeps
+    /// over it, and sleeps on.
+    ///
+    /// In this order: whom it frees as it ends is awake by then, or has been. One that was looked at
+    /// before would be taken to sleep on, and its end be that of the next call.
     fn settle(&self, ends: Option<usize>) {
         let mut before = None;
         until(|| {
+            let ended = ends.is_none_or(|i| !self.workers[i].busy());
             let busy = self.workers.iter().enumerate().filter(|(_, it)| it.busy());
             let sleeps = busy.map(|(i, worker)| Some((i, worker.sleep()?)));
             let sleeps = sleeps.collect::<Option<Vec<_>>>();
-            let ended = ends.is_none_or(|i| !self.workers[i].busy());
             let settled = ended && sleeps.is_some() && sleeps == before;
-            before = sleeps;
+            before = sleeps.filter(|_| ended);
             settled
         });
     }
