@@ -156,4 +156,58 @@ mod tests {
     fn no_time_ahead_is_not_the_future() {
         assert!(on_the_kernels_clock(Duration::ZERO) <= clock_gettime(ClockId::Monotonic));
     }
+
+    /// Before 5.1 there is no system call for a time of 64 bits.
+    #[cfg(target_pointer_width = "32")]
+    #[test]
+    fn a_far_deadline_needs_no_64_bits() {
+        let word = AtomicU32::new(0);
+        let far = Instant::now() + Duration::from_secs(100 * 366 * 86_400);
+        thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                forbid_64_bits();
+                futex::wait::<Private>(&word, 0, Deadline::At(far))
+            });
+            while !sleeper.is_finished() {
+                futex::wake::<Private>(&raw const word, 1);
+                thread::sleep(Duration::from_millis(1));
+            }
+            assert_eq!(sleeper.join().unwrap(), Outcome::Woken);
+        });
+    }
+
+    /// The calling thread has no such system call any more.
+    #[cfg(target_pointer_width = "32")]
+    fn forbid_64_bits() {
+        const FUTEX_TIME64: u32 = 422;
+        let step = |code: u32, jf, k| libc::sock_filter {
+            code: code as u16,
+            jt: 0,
+            jf,
+            k,
+        };
+        let mut filter = [
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, FUTEX_TIME64),
+            step(
+                libc::BPF_RET | libc::BPF_K,
+                0,
+                libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
+            ),
+            step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog {
+            len: filter.len() as u16,
+            filter: filter.as_mut_ptr(),
+        };
+        // SAFETY: neither writes to memory; the second reads the program, which is there.
+        unsafe {
+            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+            let mode = libc::SECCOMP_MODE_FILTER;
+            assert_eq!(
+                libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program),
+                0
+            );
+        }
+    }
 }

@@ -55,3 +55,36 @@ pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32, mask: u32) -> O
     let result = unsafe { unpark_filter(key, filter, |_| DEFAULT_UNPARK_TOKEN) };
     Some(result.unparked_threads)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::futex::{self, ALL, ANY};
+    use core::ptr;
+    use std::thread;
+
+    /// One that is as late as can be: the stranger is there already.
+    #[test]
+    fn a_late_wake_does_not_reach_a_strangers_condvar() {
+        let told = parking_lot::Mutex::new(None);
+        let condvar = parking_lot::Condvar::new();
+        thread::scope(|scope| {
+            let stranger = scope.spawn(|| {
+                let mut told = told.lock();
+                *told = Some(false);
+                condvar.wait(&mut told);
+                *told
+            });
+            // Whoever finds that has the mutex because the stranger waits.
+            while told.lock().is_none() {
+                thread::yield_now();
+            }
+            let place = ptr::from_ref(&condvar).cast::<AtomicU32>();
+            assert_eq!(futex::wake::<Private>(place, 1), Some(0));
+            assert_eq!(futex::wake_masked::<Private>(place, ALL, ANY), Some(0));
+            *told.lock() = Some(true);
+            condvar.notify_one();
+            assert_eq!(stranger.join().unwrap(), Some(true));
+        });
+    }
+}
