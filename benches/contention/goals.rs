@@ -6,7 +6,7 @@
 use crate::contend::Clock;
 use crate::load::Condition;
 use crate::report::Table;
-use crate::results::{Draw, JobResults, Measured, Results, geometric_mean};
+use crate::results::{Draw, JobResults, Measured, Part, Results, geometric_mean};
 use crate::timed;
 
 pub(crate) struct Goal {
@@ -475,17 +475,36 @@ impl JobResults {
         draw: Draw,
     ) -> Option<f64> {
         let figures = figures(self.of(name)?);
-        (!figures.is_empty()).then(|| self.median(figures, draw))
+        (!figures.is_empty()).then(|| self.median(figures, Part::All, draw))
     }
 
-    fn best(
+    /// Which of the peers is the best is told by one half of the rounds, and how much better it is by
+    /// the other half; and the other way round. Were both told by the same, the one that was lucky
+    /// would be the best: one of five that are alike, and whose figures vary as on a busy machine,
+    /// looks a third better than each is.
+    fn over_best(
         &self,
+        own: &str,
         figures: impl Fn(&Measured) -> &Vec<f64>,
-        better: impl Fn(f64, f64) -> f64,
+        better: impl Fn(f64, f64) -> bool,
         draw: Draw,
     ) -> Option<f64> {
-        let peers = self.peers().map(|peer| self.median(figures(peer), draw));
-        peers.reduce(better)
+        let own = figures(self.of(own)?);
+        let over = |told_by: Part, measured_by: Part| {
+            let figure = |of: &Measured, part| self.median(figures(of), part, draw);
+            let best = self.peers().reduce(|best, peer| {
+                if better(figure(peer, told_by), figure(best, told_by)) {
+                    peer
+                } else {
+                    best
+                }
+            })?;
+            Some(self.median(own, measured_by, draw) / figure(best, measured_by))
+        };
+        if own.len() < 4 {
+            return over(Part::All, Part::All).filter(|_| !own.is_empty());
+        }
+        geometric_mean(&[over(Part::Even, Part::Odd)?, over(Part::Odd, Part::Even)?])
     }
 
     fn time_over(&self, own: &str, peer: &str, draw: Draw) -> Option<f64> {
@@ -494,8 +513,7 @@ impl JobResults {
     }
 
     fn time_over_best(&self, own: &str, draw: Draw) -> Option<f64> {
-        let best = self.best(|of| &of.nanoseconds, f64::min, draw)?;
-        Some(self.figure(own, |of| &of.nanoseconds, draw)? / best)
+        self.over_best(own, |of| &of.nanoseconds, |peer, best| peer < best, draw)
     }
 
     fn rate_over(&self, own: &str, peer: &str, draw: Draw) -> Option<f64> {
@@ -504,7 +522,6 @@ impl JobResults {
     }
 
     fn rate_over_best(&self, own: &str, draw: Draw) -> Option<f64> {
-        let best = self.best(|of| &of.rates, f64::max, draw)?;
-        Some(self.figure(own, |of| &of.rates, draw)? / best)
+        self.over_best(own, |of| &of.rates, |peer, best| peer > best, draw)
     }
 }

@@ -68,8 +68,8 @@ struct Args {
     #[arg(long, value_delimiter = ',', value_name = "TIMES", value_parser = value_parser!(u32).range(0..=1000))]
     pause: Vec<u32>,
 
-    /// How many milliseconds each run takes [default: 20; on a busy machine 60; 30 and
-    /// 100 with --full]
+    /// How many milliseconds each run takes [default: 20; on a busy machine 60, and 200 at
+    /// a lower priority; 30 and 100 with --full]
     #[arg(long, value_name = "MS", value_parser = value_parser!(u32).range(1..=60_000))]
     duration: Option<u32>,
 

@@ -213,11 +213,13 @@ impl Plan {
 
     fn add(&mut self, case: Case, condition: Condition, args: &Args) {
         // What runs beside others has to have had its time slices, several times.
-        let usual_duration = match (args.full, condition.is_busy()) {
-            (true, true) => 100,
-            (false, true) => 60,
-            (true, false) => 30,
-            (false, false) => 20,
+        let usual_duration = match (condition, args.full) {
+            // Of a low priority, they have a twentieth of the time.
+            (Condition::LowerPriority, _) => 200,
+            (Condition::Busy | Condition::BusyOneCore, true) => 100,
+            (Condition::Busy | Condition::BusyOneCore, false) => 60,
+            (Condition::Idle | Condition::OneCore, true) => 30,
+            (Condition::Idle | Condition::OneCore, false) => 20,
         };
         let duration = Duration::from_millis(args.duration.unwrap_or(usual_duration).into());
         let is_idle = condition == Condition::Idle;

@@ -64,6 +64,14 @@ impl Results {
 #[derive(Clone, Copy)]
 pub(crate) struct Draw(Option<u64>);
 
+/// All rounds, or every second one.
+#[derive(Clone, Copy)]
+pub(crate) enum Part {
+    All,
+    Even,
+    Odd,
+}
+
 impl Draw {
     pub(crate) const ALL: Self = Self(None);
 
@@ -88,18 +96,22 @@ impl JobResults {
         }
     }
 
-    /// The median of what the rounds gave, or of such as were drawn of them.
-    pub(crate) fn median(&self, numbers: &[f64], draw: Draw) -> f64 {
-        let Draw(Some(seed)) = draw else {
-            return median(numbers);
+    /// The median of what the rounds of one part gave, or of such as were drawn of them. Not a
+    /// number, if there are none.
+    pub(crate) fn median(&self, numbers: &[f64], part: Part, draw: Draw) -> f64 {
+        let (first, step) = match part {
+            Part::All => (0, 1),
+            Part::Even => (0, 2),
+            Part::Odd => (1, 2),
         };
-        // The same rounds for all variants: what disturbed one of a round disturbed the others.
-        let mut random = fastrand::Rng::with_seed(seed << 32 | self.number as u64);
-        let drawn: Vec<_> = numbers
-            .iter()
-            .map(|_| numbers[random.usize(..numbers.len())])
-            .collect();
-        median(&drawn)
+        let mut numbers: Vec<_> = numbers.iter().copied().skip(first).step_by(step).collect();
+        if let Draw(Some(seed)) = draw {
+            // The same rounds for all variants: what disturbed one of a round disturbed the others.
+            let mut random = fastrand::Rng::with_seed(seed << 32 | self.number as u64);
+            let drawn = |_| numbers[random.usize(..numbers.len())];
+            numbers = (0..numbers.len()).map(drawn).collect();
+        }
+        median(&numbers)
     }
 
     pub(crate) fn of(&self, name: &str) -> Option<&Measured> {
