@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::error::ReleaseError;
-use crate::lockable::sealed::Lockable;
+use crate::lockable::sealed::{ConditionLockable, Lockable, Suspendable};
 use crate::sync::unless_deadlocked;
 
 /// What a guard can hold: implemented by this crate's primitives, and by nothing else.
@@ -174,6 +174,26 @@ impl<P: Guarded> Drop for ArcGuard<P> {
 impl<P: Guarded + fmt::Debug> fmt::Debug for ArcGuard<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ArcGuard").field(&*self.primitive).finish()
+    }
+}
+
+impl<L: Guarded + ConditionLockable> Suspendable for Guard<'_, L> {
+    fn release_save(&self) -> Option<u32> {
+        self.primitive.release_save()
+    }
+
+    fn acquire_restore(&self, saved: u32) {
+        self.primitive.acquire_restore(saved);
+    }
+}
+
+impl<L: Guarded + ConditionLockable> Suspendable for ArcGuard<L> {
+    fn release_save(&self) -> Option<u32> {
+        self.primitive.release_save()
+    }
+
+    fn acquire_restore(&self, saved: u32) {
+        self.primitive.acquire_restore(saved);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod barrier;
 mod condition;
+mod condvar;
 mod deadline;
 mod error;
 mod event;
@@ -35,6 +36,7 @@ mod sync;
 
 pub use barrier::Barrier;
 pub use condition::{Condition, ConditionLock};
+pub use condvar::{Condvar, CondvarGuard, WaitTimeoutResult};
 pub use error::{BrokenBarrierError, NotOwnerError, ReleaseError};
 pub use event::Event;
 pub use guard::{ArcGuard, Guard, Guarded};

@@ -28,16 +28,29 @@ pub(crate) mod sealed {
     }
 
     /// A lock, with what `threading.Condition` asks of one.
-    pub trait ConditionLockable: Lockable {
+    pub trait ConditionLockable: Lockable + Suspendable {
         /// Whether the calling thread may be the owner, as far as the lock can tell. CPython's
         /// `_is_owned`.
         fn may_be_owned(&self) -> bool;
+    }
 
+    /// A lock, or a guard of one, that can be given up for a while.
+    pub trait Suspendable {
         /// Releases all levels and returns what restores them; `None` if the caller does not hold
         /// the lock.
         fn release_save(&self) -> Option<u32>;
 
         /// Acquires the lock with the levels that [`release_save`](Self::release_save) returned.
         fn acquire_restore(&self, saved: u32);
+    }
+
+    impl<L: Suspendable> Suspendable for &L {
+        fn release_save(&self) -> Option<u32> {
+            (**self).release_save()
+        }
+
+        fn acquire_restore(&self, saved: u32) {
+            (**self).acquire_restore(saved);
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 mod barrier;
 mod condition;
+mod condvar;
 mod event;
 mod lock;
 mod mutex;
