@@ -85,7 +85,7 @@ impl<'a, P: Guarded> Guard<'a, P> {
 impl<P: Guarded> Drop for Guard<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        release_dropped(self.primitive);
+        release_dropped(|| self.primitive.give_back());
     }
 }
 
@@ -167,7 +167,7 @@ impl<P: Guarded> ArcGuard<P> {
 impl<P: Guarded> Drop for ArcGuard<P> {
     #[inline]
     fn drop(&mut self) {
-        release_dropped(&*self.primitive);
+        release_dropped(|| self.primitive.give_back());
     }
 }
 
@@ -199,9 +199,9 @@ impl<L: Guarded + ConditionLockable> Suspendable for ArcGuard<L> {
 
 /// Releases what a guard held that is dropped.
 #[inline]
-fn release_dropped(primitive: &impl Guarded) {
+pub(crate) fn release_dropped(give_back: impl FnOnce() -> Result<(), ReleaseError>) {
     unless_deadlocked(|| {
-        if let Err(error) = primitive.give_back() {
+        if let Err(error) = give_back() {
             // A second panic would abort the process and hide the first.
             if !thread::panicking() {
                 panic!("{error}");

@@ -26,6 +26,7 @@ mod lockable;
 pub mod model;
 mod mutex;
 mod observe;
+mod permits;
 mod raw;
 #[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
 mod raw_mutex;
@@ -42,6 +43,7 @@ pub use event::Event;
 pub use guard::{ArcGuard, Guard, Guarded};
 pub use lock::Lock;
 pub use mutex::{ArcMutexGuard, MappedMutexGuard, Mutex, MutexGuard};
+pub use permits::{OfPermits, Permits};
 pub use rlock::RLock;
 pub use semaphore::{BoundedSemaphore, Semaphore};
 #[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]

@@ -11,6 +11,7 @@ mod condvar;
 mod event;
 mod lock;
 mod mutex;
+mod permits;
 mod programs;
 mod rlock;
 mod semaphore;
