@@ -1,31 +1,4 @@
-//! `threading.Condition`.
-//!
-//! # State machine
-//!
-//! A lock, and a [`Queue`] of those who wait.
-//!
-//! | step | by | lock | queue | and then |
-//! |---|---|---|---|---|
-//! | wait | the owner | given up, whole | enters at the end, before that | sleeps until it is taken out |
-//! | notify `n` | the owner | kept | the first `n` are taken out | wakes them |
-//! | woken | a waiter | acquired, whole | is not in it | returns true |
-//! | out of time | a waiter still in the queue | acquired, whole | leaves it, before that | returns false |
-//! | out of time | a waiter taken out | acquired, whole | is not in it | returns true |
-//! | any | not the owner | | as before | error |
-//!
-//! # Invariants
-//!
-//! 1. A waiter is in the queue from before it gives up the lock until it is notified or has run out
-//!    of time. So who changes something under the lock and then notifies cannot be missed by one
-//!    that looked at it under the lock before. (models `condition::hand_over*`,
-//!    `condition::producer_and_consumer*`)
-//! 2. A notification takes those who are in the queue when it comes, the first first, and has no
-//!    effect on who comes later: none is stolen. (models `condition::notify_one_*`,
-//!    `condition::a_notification_is_not_for_a_later_waiter`)
-//! 3. A wait returns true if and only if a notification took it out of the queue: none is lost, and
-//!    none is made up. (models `condition::timeout_against_notify`, `condition::timeout_beside_*`)
-//! 4. An `RLock` is given up at all its levels and comes back with as many. (model
-//!    `condition::all_levels_are_given_up_and_restored`)
+//! `threading.Condition`: a lock, and [`raw::Waiters`], where its state machine is.
 
 use core::fmt;
 use std::sync::Arc;
@@ -36,7 +9,7 @@ use crate::error::{NotOwnerError, ReleaseError};
 use crate::guard::{Guard, Guarded};
 use crate::lock::Lock;
 use crate::lockable::sealed::{ConditionLockable, Lockable};
-use crate::raw::{Queue, queue};
+use crate::raw::{self, NotHeld, queue};
 use crate::rlock::RLock;
 use crate::sync::const_fn;
 
@@ -125,7 +98,7 @@ impl<L: sealed::Sealed<Lock: Guarded + ConditionLockable>> ConditionLock for L {
 /// ```
 pub struct Condition<L = RLock> {
     lock: L,
-    queue: Queue,
+    waiters: raw::Waiters,
 }
 
 impl Condition {
@@ -163,7 +136,7 @@ impl<L: ConditionLock> Condition<L> {
         pub fn with_lock(lock: L) -> Self {
             Self {
                 lock,
-                queue: Queue::new(),
+                waiters: raw::Waiters::new(),
             }
         }
     }
@@ -529,9 +502,7 @@ impl<L: ConditionLock> Condition<L> {
         if !self.lock.lock().may_be_owned() {
             return Err(NotOwnerError::Notify);
         }
-        if self.queue.has_waiters() {
-            self.wake(n);
-        }
+        self.waiters.notify(n);
         Ok(())
     }
 
@@ -556,36 +527,26 @@ impl<L: ConditionLock> Condition<L> {
         self.notify(queue::ALL)
     }
 
+    /// The number of threads that wait. Exact for a thread that holds the lock; the result may
+    /// otherwise be out of date by the time it is used.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(racefree::Condition::new().n_waiting(), 0);
+    /// ```
+    #[must_use]
+    pub fn n_waiting(&self) -> usize {
+        self.waiters.len() as usize
+    }
+
     fn wait_by(&self, deadline: impl FnOnce() -> Deadline) -> Result<bool, NotOwnerError> {
         let lock = self.lock.lock();
         if !lock.may_be_owned() {
             return Err(NotOwnerError::Wait);
         }
-        let deadline = deadline();
-        if deadline.has_passed() {
-            // Not a waiter for a moment: else notifications could reach it again and again.
-            let saved = lock.release_save().ok_or(NotOwnerError::Wait)?;
-            lock.acquire_restore(saved, false);
-            return Ok(false);
-        }
-        let mut saved = None;
-        let waited = self.queue.lock().wait(|| {
-            saved = lock.release_save();
-            saved.map_or(Deadline::Now, |_| deadline)
-        });
-        // The queue is unlocked here, before anybody waits for the lock.
-        let notified = waited.as_ref().ok().copied();
-        drop(waited);
-        let Some(saved) = saved else {
-            // A `Lock` that was released by somebody else since it was asked. A notification that
-            // came for this waiter is for another one.
-            if notified.is_some() {
-                self.wake(1);
-            }
-            return Err(NotOwnerError::Wait);
-        };
-        lock.acquire_restore(saved, notified == Some(queue::WOKEN_TOGETHER));
-        Ok(notified.is_some())
+        let waited = self.waiters.wait(lock, deadline());
+        waited.map_err(|NotHeld| NotOwnerError::Wait)
     }
 
     fn wait_for_by(
@@ -593,32 +554,12 @@ impl<L: ConditionLock> Condition<L> {
         mut predicate: impl FnMut() -> bool,
         deadline: impl FnOnce() -> Deadline,
     ) -> Result<bool, NotOwnerError> {
-        if !self.lock.lock().may_be_owned() {
+        let mut lock = self.lock.lock();
+        if !lock.may_be_owned() {
             return Err(NotOwnerError::Wait);
         }
-        if predicate() {
-            return Ok(true);
-        }
-        let deadline = deadline();
-        loop {
-            let notified = self.wait_by(|| deadline)?;
-            if predicate() {
-                return Ok(true);
-            }
-            if !notified || deadline.has_passed() {
-                return Ok(false);
-            }
-        }
-    }
-
-    #[cold]
-    fn wake(&self, n: usize) {
-        let locked = self.queue.lock();
-        let message = match n.min(locked.len() as usize) {
-            0 | 1 => queue::WOKEN,
-            _several => queue::WOKEN_TOGETHER,
-        };
-        locked.wake(n, message);
+        let waited = self.waiters.wait_for(&mut lock, |_| predicate(), deadline);
+        waited.map_err(|NotHeld| NotOwnerError::Wait)
     }
 }
 
@@ -632,7 +573,7 @@ impl<L: ConditionLock + Default> Default for Condition<L> {
 /// `<racefree::Condition(<unlocked racefree::Lock at 0x7ffd5e0f1c2c>, 0)>`.
 impl<L: ConditionLock + fmt::Debug> fmt::Debug for Condition<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiting = self.queue.len();
+        let waiting = self.n_waiting();
         write!(f, "<racefree::Condition({:?}, {waiting})>", self.lock)
     }
 }

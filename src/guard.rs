@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::error::ReleaseError;
-use crate::lockable::sealed::Lockable;
+use crate::lockable::sealed::{ConditionLockable, Lockable, Suspendable};
 use crate::sync::unless_deadlocked;
 
 /// What a guard can hold: implemented by this crate's primitives, and by nothing else.
@@ -85,7 +85,7 @@ impl<'a, P: Guarded> Guard<'a, P> {
 impl<P: Guarded> Drop for Guard<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        release_dropped(self.primitive);
+        release_dropped(|| self.primitive.give_back());
     }
 }
 
@@ -167,7 +167,7 @@ impl<P: Guarded> ArcGuard<P> {
 impl<P: Guarded> Drop for ArcGuard<P> {
     #[inline]
     fn drop(&mut self) {
-        release_dropped(&*self.primitive);
+        release_dropped(|| self.primitive.give_back());
     }
 }
 
@@ -177,11 +177,31 @@ impl<P: Guarded + fmt::Debug> fmt::Debug for ArcGuard<P> {
     }
 }
 
+impl<L: Guarded + ConditionLockable> Suspendable for Guard<'_, L> {
+    fn release_save(&self) -> Option<u32> {
+        self.primitive.release_save()
+    }
+
+    fn acquire_restore(&self, saved: u32, among_others: bool) {
+        self.primitive.acquire_restore(saved, among_others);
+    }
+}
+
+impl<L: Guarded + ConditionLockable> Suspendable for ArcGuard<L> {
+    fn release_save(&self) -> Option<u32> {
+        self.primitive.release_save()
+    }
+
+    fn acquire_restore(&self, saved: u32, among_others: bool) {
+        self.primitive.acquire_restore(saved, among_others);
+    }
+}
+
 /// Releases what a guard held that is dropped.
 #[inline]
-fn release_dropped(primitive: &impl Guarded) {
+pub(crate) fn release_dropped(give_back: impl FnOnce() -> Result<(), ReleaseError>) {
     unless_deadlocked(|| {
-        if let Err(error) = primitive.give_back() {
+        if let Err(error) = give_back() {
             // A second panic would abort the process and hide the first.
             if !thread::panicking() {
                 panic!("{error}");

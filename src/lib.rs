@@ -2,6 +2,7 @@
 
 mod barrier;
 mod condition;
+mod condvar;
 mod deadline;
 mod error;
 mod event;
@@ -25,6 +26,7 @@ mod lockable;
 pub mod model;
 mod mutex;
 mod observe;
+mod permits;
 mod raw;
 #[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
 mod raw_mutex;
@@ -35,11 +37,13 @@ mod sync;
 
 pub use barrier::Barrier;
 pub use condition::{Condition, ConditionLock};
+pub use condvar::{Condvar, CondvarGuard, WaitTimeoutResult};
 pub use error::{BrokenBarrierError, NotOwnerError, ReleaseError};
 pub use event::Event;
 pub use guard::{ArcGuard, Guard, Guarded};
 pub use lock::Lock;
 pub use mutex::{ArcMutexGuard, MappedMutexGuard, Mutex, MutexGuard};
+pub use permits::{OfPermits, Permits};
 pub use rlock::RLock;
 pub use semaphore::{BoundedSemaphore, Semaphore};
 #[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;
 use crate::guard::{ArcGuard, Guard, Guarded, guards};
-use crate::lockable::sealed::{ConditionLockable, Lockable};
+use crate::lockable::sealed::{ConditionLockable, Lockable, Suspendable};
 use crate::raw;
 use crate::sync::const_fn;
 
@@ -226,7 +226,9 @@ impl ConditionLockable for Lock {
     fn may_be_owned(&self) -> bool {
         self.raw.locked()
     }
+}
 
+impl Suspendable for Lock {
     fn release_save(&self) -> Option<u32> {
         self.raw.release().ok().map(|()| 1)
     }

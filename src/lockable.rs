@@ -28,11 +28,14 @@ pub(crate) mod sealed {
     }
 
     /// A lock, with what `threading.Condition` asks of one.
-    pub trait ConditionLockable: Lockable {
+    pub trait ConditionLockable: Lockable + Suspendable {
         /// Whether the calling thread may be the owner, as far as the lock can tell. CPython's
         /// `_is_owned`.
         fn may_be_owned(&self) -> bool;
+    }
 
+    /// A lock, or a guard of one, that can be given up for a while.
+    pub trait Suspendable {
         /// Releases all levels and returns what restores them; `None` if the caller does not hold
         /// the lock.
         fn release_save(&self) -> Option<u32>;
@@ -40,5 +43,15 @@ pub(crate) mod sealed {
         /// Acquires the lock with the levels that [`release_save`](Self::release_save) returned: as
         /// one of several threads that were woken together, or alone.
         fn acquire_restore(&self, saved: u32, among_others: bool);
+    }
+
+    impl<L: Suspendable> Suspendable for &L {
+        fn release_save(&self) -> Option<u32> {
+            (**self).release_save()
+        }
+
+        fn acquire_restore(&self, saved: u32, among_others: bool) {
+            (**self).acquire_restore(saved, among_others);
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lock_api::{GetThreadId, GuardSend, RawMutex, RawMutexTimed};
 
 use crate::lock::Lock;
+use crate::lockable::sealed::Suspendable;
 use crate::sync;
 
 // SAFETY: a `Lock` lets in one holder at a time, and `lock_api` gives nobody else access to it
@@ -51,6 +52,19 @@ unsafe impl RawMutexTimed for Lock {
     #[inline]
     fn try_lock_until(&self, deadline: Instant) -> bool {
         self.acquire_until(deadline)
+    }
+}
+
+impl<T: ?Sized> Suspendable for lock_api::MutexGuard<'_, Lock, T> {
+    fn release_save(&self) -> Option<u32> {
+        // SAFETY: the guard is borrowed by a wait, and used by it alone until the lock is acquired
+        // again.
+        unsafe { lock_api::MutexGuard::mutex(self).raw() }.release_save()
+    }
+
+    fn acquire_restore(&self, saved: u32, among_others: bool) {
+        // SAFETY: as above.
+        unsafe { lock_api::MutexGuard::mutex(self).raw() }.acquire_restore(saved, among_others);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;
 use crate::guard::{ArcGuard, Guard, Guarded, SameThread, guards};
-use crate::lockable::sealed::{ConditionLockable, Lockable};
+use crate::lockable::sealed::{ConditionLockable, Lockable, Suspendable};
 use crate::raw;
 use crate::sync::const_fn;
 
@@ -311,7 +311,9 @@ impl ConditionLockable for RLock {
     fn may_be_owned(&self) -> bool {
         self.raw.is_owned()
     }
+}
 
+impl Suspendable for RLock {
     fn release_save(&self) -> Option<u32> {
         self.raw.release_save()
     }

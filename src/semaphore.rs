@@ -9,6 +9,8 @@ use crate::deadline::Deadline;
 use crate::error::ReleaseError;
 use crate::guard::{ArcGuard, Guard, Guarded, guards};
 use crate::lockable::sealed::Lockable;
+use crate::permits::sealed::Counted;
+use crate::permits::{Permits, several};
 use crate::raw;
 use crate::sync::const_fn;
 
@@ -46,7 +48,7 @@ macro_rules! semaphore {
             #[inline]
             #[must_use = "a permit may not have been acquired"]
             pub fn try_acquire(&self) -> bool {
-                self.permits.try_acquire()
+                self.permits.try_acquire(1)
             }
 
             /// Acquires a permit, waiting for one no longer than `timeout`, and says whether it
@@ -163,11 +165,11 @@ macro_rules! semaphore {
 
             #[inline]
             fn attempt(&self) -> bool {
-                self.permits.try_acquire()
+                self.permits.try_acquire(1)
             }
 
             fn acquire_slow(&self, deadline: Deadline) -> bool {
-                self.permits.acquire_slow(deadline)
+                self.permits.acquire_slow(1, deadline)
             }
 
             #[inline]
@@ -210,6 +212,7 @@ pub struct Semaphore {
 }
 
 semaphore!(Semaphore);
+several!(Semaphore, "[`MAX_VALUE`](Self::MAX_VALUE)");
 
 impl Semaphore {
     /// The largest number of permits that a semaphore can hold: 2^30 - 1.
@@ -235,10 +238,14 @@ impl Semaphore {
         }
     }
 
+    fn most(&self) -> u32 {
+        Self::MAX_VALUE
+    }
+
     /// Releases `n` permits at once. Never waits.
     ///
-    /// Makes one wake call at most; the threads that wait for the permits then wake one another,
-    /// as many as there are permits.
+    /// Makes one wake call at most, which wakes as many waiters as there are new permits; or all, if
+    /// one of them may wait for several.
     ///
     /// # Errors
     ///
@@ -300,6 +307,7 @@ pub struct BoundedSemaphore {
 }
 
 semaphore!(BoundedSemaphore);
+several!(BoundedSemaphore, "[`initial_value`](Self::initial_value)");
 
 impl BoundedSemaphore {
     const_fn! {
@@ -334,6 +342,10 @@ impl BoundedSemaphore {
     /// ```
     #[must_use]
     pub fn initial_value(&self) -> u32 {
+        self.initial
+    }
+
+    fn most(&self) -> u32 {
         self.initial
     }
 

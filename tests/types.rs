@@ -8,8 +8,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use racefree::{
-    ArcGuard, ArcMutexGuard, Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event,
-    Guard, Lock, MappedMutexGuard, Mutex, MutexGuard, NotOwnerError, RLock, ReleaseError,
+    ArcGuard, ArcMutexGuard, Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Condvar,
+    Event, Guard, Lock, MappedMutexGuard, Mutex, MutexGuard, NotOwnerError, RLock, ReleaseError,
     Semaphore,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert, const_assert_eq};
@@ -24,6 +24,7 @@ assert_impl_all!(Condition: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Defaul
 assert_impl_all!(Condition<Lock>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
 assert_impl_all!(Condition<&'static Lock>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_impl_all!(Condition<Arc<RLock>>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
+assert_impl_all!(Condvar: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
 assert_impl_all!(Barrier: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_impl_all!(Mutex<u32>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default, From<u32>);
 
@@ -85,6 +86,7 @@ const_assert!(size_of::<RLock>() <= 24);
 const_assert!(size_of::<Mutex<()>>() <= 8);
 const_assert!(size_of::<Condition>() - size_of::<RLock>() <= 16);
 const_assert!(size_of::<Condition<&Lock>>() - size_of::<&Lock>() <= 16);
+const_assert!(size_of::<Condvar>() <= 16);
 const_assert!(size_of::<Barrier>() <= 64);
 
 // What it is today, so that nobody grows one without noticing.

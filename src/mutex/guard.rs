@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use std::sync::Arc;
 
 use super::Mutex;
+use crate::lockable::sealed::Suspendable;
 use crate::raw::Lock;
 use crate::sync::unless_deadlocked;
 
@@ -467,6 +468,23 @@ macro_rules! as_the_data {
 }
 
 as_the_data!(MutexGuard<'_, T>, ArcMutexGuard<T>, MappedMutexGuard<'_, T>);
+
+/// A mutex is given up whole: it has one level.
+macro_rules! suspendable {
+    ($($Guard:ty),*) => {$(
+        impl<T: ?Sized> Suspendable for $Guard {
+            fn release_save(&self) -> Option<u32> {
+                self.mutex.lock.release().ok().map(|()| 1)
+            }
+
+            fn acquire_restore(&self, _saved: u32, among_others: bool) {
+                self.mutex.lock.acquire_restore(among_others);
+            }
+        }
+    )*};
+}
+
+suspendable!(MutexGuard<'_, T>, ArcMutexGuard<T>);
 
 /// Releases a lock that nobody else can release.
 pub(super) struct Unlock<'a>(pub(super) &'a Lock);

@@ -11,11 +11,12 @@ mod owner;
 pub(crate) mod queue;
 mod rlock;
 mod semaphore;
+mod waiters;
 
 pub(crate) use barrier::Barrier;
 pub(crate) use event::Event;
 pub(crate) use lock::Lock;
 pub(crate) use owner::NOBODY;
-pub(crate) use queue::Queue;
 pub(crate) use rlock::RLock;
 pub(crate) use semaphore::{MAX_VALUE, Permits};
+pub(crate) use waiters::{NotHeld, Waiters};

@@ -1,23 +1,28 @@
 //! The state machine of `threading.Semaphore` and `threading.BoundedSemaphore`.
 //!
-//! One word, the same for both, in one of two forms:
+//! One word, the same for both, in one of three forms:
 //!
-//! | form | bit 31 | the other bits |
-//! |---|---|---|
-//! | `QUIET`: no thread sleeps | 0 | the permits, up to `MAX_VALUE` |
-//! | `CONTENDED`: threads may sleep | 1 | bits 16 to 29: about how many; bits 0 to 15: the permits |
+//! | form | bit 31 | bit 30 | the other bits |
+//! |---|---|---|---|
+//! | `QUIET`: no thread sleeps | 0 | 0 | the permits, up to `MAX_VALUE` |
+//! | `CONTENDED`: threads may sleep, each for one permit | 1 | 0 | bits 16 to 29: about how many; bits 0 to 15: the permits |
+//! | `SEVERAL`: threads may sleep, some for several permits | 1 | 1 | the permits |
 //!
 //! | step | from | to | and then |
 //! |---|---|---|---|
-//! | try, acquire | permits > 0 | one permit less | has a permit |
+//! | try, acquire of `n` | permits >= `n` | the same form, `n` permits less | has them |
 //! | acquire | `QUIET`, no permits | `CONTENDED` by 1 | sleeps while the word is just that; acquires again |
 //! | acquire | `CONTENDED` by `w`, no permits | `CONTENDED` by `w + 1` | the same |
+//! | acquire | `SEVERAL`, no permits | the same | the same |
+//! | acquire of `n` > 1 | any, permits < `n` | `SEVERAL`, as many permits | sleeps while the word is just that; acquires again |
 //! | release of `k` | `QUIET` | `k` permits more | |
 //! | release of `k` | `CONTENDED` by `w` > `k` | by `w - k`, `k` permits more | wakes `k` |
 //! | release of `k` | `CONTENDED` by `w` <= `k` | `QUIET`, `k` permits more | wakes all |
+//! | release of `k` | `SEVERAL` | `QUIET`, `k` permits more | wakes all |
 //! | release of too many | any | the same | error |
 //! | out of time | `CONTENDED` by `w` > 1 | by `w - 1` | |
 //! | out of time | `CONTENDED` by 1 | `QUIET` | wakes all |
+//! | out of time | `SEVERAL` | the same | |
 //!
 //! The count is a hint, and no more: a waiter may be counted twice (a wake for nothing, a count
 //! taken back by a release that found it awake) or, past `MOST`, not at all. It decides how many
@@ -25,24 +30,30 @@
 //! that every step from `CONTENDED` to `QUIET` wakes all.
 //!
 //! A release wakes as many threads as it gives permits, itself: no thread relies on another one
-//! that was woken.
+//! that was woken. Where a thread may sleep for several permits, which of them can have what they
+//! want is not known, and it wakes all.
 //!
-//! The permits of a `CONTENDED` word fit into 16 bits: it comes to be without any, and from then on
+//! A thread that wants several permits takes them in one step, and none before: two that want the
+//! permits of each other cannot be in each other's way.
+//!
+//! The permits of a `CONTENDED` word that is not `SEVERAL` fit into 16 bits: it comes to be without any, and from then on
 //! each permit more is one less in the count.
 //!
 //! # Invariants
 //!
 //! 1. The permits in the word, and those that are held, are together as many as were given to
 //!    `new` and to `release`, less those acquired: none is made or lost. (models
-//!    `programs::toilet_*`, `semaphore::one_permit_*`)
+//!    `programs::toilet_*`, `semaphore::one_permit_*`, `permits::*`)
 //! 2. An acquire sees all that was written before any release that came before it: every change of
 //!    the word is a read-modify-write, so it reads from the release sequence of each. (models
 //!    `semaphore::hand_over*`)
 //! 3. While a thread sleeps, the word is `CONTENDED`, or a wake of all is under way. (models
-//!    `semaphore::timeout_beside_a_waiter_*`, `semaphore::two_releases_*`)
+//!    `semaphore::timeout_beside_a_waiter_*`, `semaphore::two_releases_*`, `permits::*`)
 //! 4. While threads sleep, each permit that was released since they fell asleep has been taken, or
 //!    the wake of its release has reached one of them, or is under way in that release. (models
-//!    `semaphore::release_n_*`, `semaphore::two_releases_*`, `semaphore::a_stalled_waiter_*`)
+//!    `semaphore::release_n_*`, `semaphore::two_releases_*`, `semaphore::a_stalled_waiter_*`,
+//!    `permits::*`) So a wake of a few must not reach a thread that sleeps for several: while one
+//!    does, the word is `SEVERAL`, or the wake of all is under way, which reaches the others too.
 //! 5. A waiter that times out has not consumed a wake, and is counted no longer. (models
 //!    `semaphore::timeout_against_release`, `semaphore::timeout_beside_a_waiter_*`)
 //! 6. The word never holds more permits than the limit, and a release past it is no step at all.
@@ -57,6 +68,9 @@ use crate::sync::{AtomicU32, Ordering, const_fn, fetch_update_from};
 /// Threads may sleep.
 const CONTENDED: u32 = 1 << 31;
 
+/// Beside [`CONTENDED`]: some of them for several permits.
+const SEVERAL: u32 = 1 << 30;
+
 /// One waiter in the count of a `CONTENDED` word, and the largest count.
 const WAITER: u32 = 1 << 16;
 const MOST: u32 = (1 << 14) - 1;
@@ -69,20 +83,31 @@ const fn is_contended(state: u32) -> bool {
     state & CONTENDED != 0
 }
 
+#[inline]
+const fn is_several(state: u32) -> bool {
+    state & SEVERAL != 0
+}
+
 /// The permits in a word.
 #[inline]
 const fn permits(state: u32) -> u32 {
-    if is_contended(state) {
-        state % WAITER
-    } else {
+    if !is_contended(state) {
         state
+    } else if is_several(state) {
+        state & MAX_VALUE
+    } else {
+        state % WAITER
     }
 }
 
-/// The count of a `CONTENDED` word.
+/// The count of a `CONTENDED` word. A `SEVERAL` one has none.
 #[inline]
 const fn waiters(state: u32) -> u32 {
-    (state & !CONTENDED) / WAITER
+    if is_several(state) {
+        0
+    } else {
+        (state & !CONTENDED) / WAITER
+    }
 }
 
 /// The word of a semaphore.
@@ -105,39 +130,47 @@ impl Permits {
         permits(self.state.load(Ordering::Relaxed))
     }
 
+    /// Acquires `n` permits, or none.
     #[inline]
-    pub(crate) fn try_acquire(&self) -> bool {
-        self.update(|state| (permits(state) > 0).then(|| state - 1))
+    pub(crate) fn try_acquire(&self, n: u32) -> bool {
+        self.update(|state| (permits(state) >= n).then(|| state - n))
             .is_ok()
     }
 
-    /// Acquires after a try has failed.
+    /// Acquires all permits, and returns their number.
+    pub(crate) fn drain(&self) -> u32 {
+        let before = self.update(|state| Some(state - permits(state)));
+        permits(before.expect("there is always a next"))
+    }
+
+    /// Acquires `n` permits, at least one, after a try has failed.
     #[cold]
-    pub(crate) fn acquire_slow(&self, deadline: Deadline) -> bool {
+    pub(crate) fn acquire_slow(&self, n: u32, deadline: Deadline) -> bool {
         if deadline.has_passed() {
             return false;
         }
-        if spin::poll(deadline, || self.value() > 0 && self.try_acquire()) {
+        if spin::poll(deadline, || self.value() >= n && self.try_acquire(n)) {
             return true;
         }
         loop {
             let mut asleep = 0;
             let before = self.update(|state| {
-                if permits(state) > 0 {
-                    return Some(state - 1);
+                if permits(state) >= n {
+                    return Some(state - n);
                 }
                 asleep = match state {
+                    _ if n > 1 || is_several(state) => CONTENDED | SEVERAL | permits(state),
                     0 => CONTENDED + WAITER,
                     _ if waiters(state) < MOST => state + WAITER,
                     _ => state,
                 };
                 Some(asleep)
             });
-            if before.is_ok_and(|before| permits(before) > 0) {
+            if before.is_ok_and(|before| permits(before) >= n) {
                 return true;
             }
             // Another count would only have it counted again.
-            let apart = MOST * WAITER;
+            let apart = if is_several(asleep) { 0 } else { MOST * WAITER };
             let outcome =
                 futex::wait_masked::<Private>(&self.state, asleep, apart, futex::ANY, deadline);
             if outcome == Outcome::TimedOut {
@@ -153,7 +186,7 @@ impl Permits {
         let before = self
             .state
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
-                is_contended(state).then(|| without_waiters(state, 1))
+                (is_contended(state) && !is_several(state)).then(|| without_waiters(state, 1))
             });
         if before.is_ok_and(|before| waiters(before) <= 1) {
             futex::wake::<Private>(&raw const self.state, futex::ALL);
@@ -209,7 +242,7 @@ impl Permits {
     }
 }
 
-/// A `CONTENDED` word with so many fewer in its count; `QUIET` if none is left.
+/// A `CONTENDED` word with so many fewer in its count; `QUIET` if none is left, or if it has none.
 #[inline]
 const fn without_waiters(state: u32, count: u32) -> u32 {
     if waiters(state) > count {

@@ -7,9 +7,11 @@
 
 mod barrier;
 mod condition;
+mod condvar;
 mod event;
 mod lock;
 mod mutex;
+mod permits;
 mod programs;
 mod rlock;
 mod semaphore;

@@ -1,0 +1,467 @@
+//! A condition variable beside a `Mutex`, as Rust programs have it: [`raw::Waiters`], as
+//! `threading.Condition`, without a lock of its own.
+
+use core::fmt;
+use std::time::{Duration, Instant};
+
+use crate::deadline::Deadline;
+use crate::error::NotOwnerError;
+use crate::guard::{ArcGuard, Guard, Guarded};
+use crate::lockable::sealed::{ConditionLockable, Suspendable};
+use crate::mutex::{ArcMutexGuard, MutexGuard};
+use crate::raw::{self, NotHeld, queue};
+use crate::sync::const_fn;
+
+/// A guard that a [`Condvar`] can wait with: the guard of a [`Mutex`](crate::Mutex), a
+/// [`Lock`](crate::Lock) or an [`RLock`](crate::RLock), by reference or in an
+/// [`Arc`](std::sync::Arc), or of a `lock_api::Mutex<Lock, T>`. Implemented for these, and for
+/// nothing else.
+///
+/// A [`MappedMutexGuard`](crate::MappedMutexGuard) is none of them: another thread could remove the
+/// part that it is of while it waits.
+pub trait CondvarGuard: sealed::Sealed {}
+
+pub(crate) mod sealed {
+    use super::Suspendable;
+
+    pub trait Sealed: Suspendable {
+        /// What the predicates of `wait_while` are given: the data, or the guard where there is
+        /// none.
+        type Data: ?Sized;
+
+        fn data(&mut self) -> &mut Self::Data;
+    }
+}
+
+macro_rules! guard_of_data {
+    ($Guard:ty) => {
+        impl<T: ?Sized> CondvarGuard for $Guard {}
+
+        impl<T: ?Sized> sealed::Sealed for $Guard {
+            type Data = T;
+
+            fn data(&mut self) -> &mut T {
+                self
+            }
+        }
+    };
+}
+
+guard_of_data!(MutexGuard<'_, T>);
+guard_of_data!(ArcMutexGuard<T>);
+#[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
+guard_of_data!(lock_api::MutexGuard<'_, crate::Lock, T>);
+
+macro_rules! guard_of_a_lock {
+    ($Guard:ty) => {
+        impl<L: Guarded + ConditionLockable> CondvarGuard for $Guard {}
+
+        impl<L: Guarded + ConditionLockable> sealed::Sealed for $Guard {
+            type Data = Self;
+
+            fn data(&mut self) -> &mut Self {
+                self
+            }
+        }
+    };
+}
+
+guard_of_a_lock!(Guard<'_, L>);
+guard_of_a_lock!(ArcGuard<L>);
+
+/// A condition variable: lets threads wait for a change of what a [`Mutex`](crate::Mutex) protects.
+///
+/// A thread that holds the mutex looks at the data. If the data is not yet as it should be, the
+/// thread [waits](Self::wait): it unlocks the mutex, blocks until another thread
+/// [notifies](Self::notify_one) the condition variable, and locks the mutex again. A thread that
+/// changes the data notifies the threads that may wait for the change.
+///
+/// It is a [`Condition`](crate::Condition) whose lock is the guard that each wait brings, and it
+/// keeps the same promises:
+///
+/// - A notification is for threads that wait when it is given, the first come first served. A
+///   thread that waits later does not take it.
+/// - There are no spurious wake-ups: a wait ends by a notification, or at its deadline.
+/// - A wait that was notified says so, also if the notification meets its deadline.
+///
+/// The mutex need not be locked to notify. A change of the data that was made with the mutex locked
+/// is not missed, whether the notification comes before the unlock or after it.
+///
+/// The guard may be that of a [`Mutex`](crate::Mutex), a [`Lock`](crate::Lock) or an
+/// [`RLock`](crate::RLock), which is given up at all its levels: see [`CondvarGuard`]. Threads that
+/// wait at the same time may use different mutexes.
+///
+/// It is 16 bytes, waits without allocation, and can be a `static`.
+///
+/// # Examples
+///
+/// ```
+/// use racefree::{Condvar, Mutex};
+///
+/// let (queue, not_empty) = (Mutex::new(Vec::new()), Condvar::new());
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         let mut queue = queue.lock();
+///         not_empty.wait_while(&mut queue, |queue| queue.is_empty());
+///         assert_eq!(queue.pop(), Some(1));
+///     });
+///     queue.lock().push(1);
+///     not_empty.notify_one();
+/// });
+/// ```
+pub struct Condvar {
+    waiters: raw::Waiters,
+}
+
+impl Condvar {
+    const_fn! {
+        /// A condition variable that no thread waits for.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static CHANGED: racefree::Condvar = racefree::Condvar::new();
+        /// ```
+        #[must_use]
+        pub fn new() -> Self {
+            Self {
+                waiters: raw::Waiters::new(),
+            }
+        }
+    }
+
+    /// Unlocks the mutex, blocks until notified, and locks the mutex again.
+    ///
+    /// Other threads may have had the mutex after the notification. So look at the data again, or
+    /// use [`wait_while`](Self::wait_while).
+    ///
+    /// # Panics
+    ///
+    /// If the guard is one of a [`Lock`](crate::Lock) or an [`RLock`](crate::RLock) that was
+    /// released although the guard was there. A mutex cannot be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use racefree::{Condvar, Mutex};
+    ///
+    /// let (ready, changed) = (Mutex::new(false), Condvar::new());
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         *ready.lock() = true;
+    ///         changed.notify_one();
+    ///     });
+    ///     let mut ready = ready.lock();
+    ///     while !*ready {
+    ///         changed.wait(&mut ready);
+    ///     }
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn wait<G: CondvarGuard>(&self, guard: &mut G) {
+        self.wait_by(guard, Deadline::Never);
+    }
+
+    /// As [`wait`](Self::wait), but blocks no longer than `timeout` until notified.
+    ///
+    /// The mutex is then locked again, which may take longer. A timeout of zero unlocks the mutex
+    /// and locks it again. One that is too long for the clock ([`Duration::MAX`]) never ends. Time
+    /// is that of the monotonic clock.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use racefree::{Condvar, Mutex};
+    ///
+    /// let (data, changed) = (Mutex::new(1), Condvar::new());
+    /// let waited = changed.wait_timeout(&mut data.lock(), Duration::from_millis(1));
+    /// assert!(waited.timed_out());
+    /// ```
+    #[track_caller]
+    pub fn wait_timeout<G: CondvarGuard>(
+        &self,
+        guard: &mut G,
+        timeout: Duration,
+    ) -> WaitTimeoutResult {
+        self.wait_by(guard, Deadline::after(timeout))
+    }
+
+    /// As [`wait_timeout`](Self::wait_timeout), but until `deadline`: for several waits that share
+    /// one end.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use racefree::{Condvar, Mutex};
+    ///
+    /// let (data, changed) = (Mutex::new(1), Condvar::new());
+    /// let waited = changed.wait_until(&mut data.lock(), std::time::Instant::now());
+    /// assert!(waited.timed_out());
+    /// ```
+    #[track_caller]
+    pub fn wait_until<G: CondvarGuard>(
+        &self,
+        guard: &mut G,
+        deadline: Instant,
+    ) -> WaitTimeoutResult {
+        self.wait_by(guard, Deadline::At(deadline))
+    }
+
+    /// Waits as often as it takes while `condition` is true. It is asked with the mutex locked:
+    /// first of all, and after each notification.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait), and if `condition` panics. The mutex is locked then, until its
+    /// guard is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use racefree::{Condvar, Mutex};
+    ///
+    /// let (queue, not_empty) = (Mutex::new(vec![1]), Condvar::new());
+    /// let mut queue = queue.lock();
+    /// not_empty.wait_while(&mut queue, |queue| queue.is_empty());
+    /// assert_eq!(queue.pop(), Some(1));
+    /// ```
+    #[track_caller]
+    pub fn wait_while<G: CondvarGuard>(
+        &self,
+        guard: &mut G,
+        condition: impl FnMut(&mut G::Data) -> bool,
+    ) {
+        self.wait_while_by(guard, condition, || Deadline::Never);
+    }
+
+    /// As [`wait_while`](Self::wait_while), but blocks no longer than `timeout` in all. The result
+    /// has timed out if `condition` was still true when it was asked last.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait_while`](Self::wait_while).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use racefree::{Condvar, Mutex};
+    ///
+    /// let (queue, not_empty) = (Mutex::new(vec![0; 0]), Condvar::new());
+    /// let timeout = Duration::from_millis(1);
+    /// let waited = not_empty.wait_while_timeout(&mut queue.lock(), |it| it.is_empty(), timeout);
+    /// assert!(waited.timed_out());
+    /// ```
+    #[track_caller]
+    pub fn wait_while_timeout<G: CondvarGuard>(
+        &self,
+        guard: &mut G,
+        condition: impl FnMut(&mut G::Data) -> bool,
+        timeout: Duration,
+    ) -> WaitTimeoutResult {
+        self.wait_while_by(guard, condition, || Deadline::after(timeout))
+    }
+
+    /// As [`wait_while_timeout`](Self::wait_while_timeout), but until `deadline`: for several waits
+    /// that share one end.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait_while`](Self::wait_while).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use racefree::{Condvar, Mutex};
+    ///
+    /// let (queue, not_empty) = (Mutex::new(vec![0]), Condvar::new());
+    /// let now = Instant::now();
+    /// let waited = not_empty.wait_while_until(&mut queue.lock(), |it| it.is_empty(), now);
+    /// assert!(!waited.timed_out());
+    /// ```
+    #[track_caller]
+    pub fn wait_while_until<G: CondvarGuard>(
+        &self,
+        guard: &mut G,
+        condition: impl FnMut(&mut G::Data) -> bool,
+        deadline: Instant,
+    ) -> WaitTimeoutResult {
+        self.wait_while_by(guard, condition, || Deadline::At(deadline))
+    }
+
+    /// [`wait_timeout`](Self::wait_timeout) under the name that it has in `parking_lot`.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use racefree::{Condvar, Mutex};
+    ///
+    /// let (data, changed) = (Mutex::new(1), Condvar::new());
+    /// assert!(changed.wait_for(&mut data.lock(), Duration::ZERO).timed_out());
+    /// ```
+    #[track_caller]
+    pub fn wait_for<G: CondvarGuard>(&self, guard: &mut G, timeout: Duration) -> WaitTimeoutResult {
+        self.wait_timeout(guard, timeout)
+    }
+
+    /// [`wait_while_timeout`](Self::wait_while_timeout) under the name that it has in
+    /// `parking_lot`.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait_while`](Self::wait_while).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use racefree::{Condvar, Mutex};
+    ///
+    /// let (data, changed) = (Mutex::new(1), Condvar::new());
+    /// let waited = changed.wait_while_for(&mut data.lock(), |data| *data == 1, Duration::ZERO);
+    /// assert!(waited.timed_out());
+    /// ```
+    #[track_caller]
+    pub fn wait_while_for<G: CondvarGuard>(
+        &self,
+        guard: &mut G,
+        condition: impl FnMut(&mut G::Data) -> bool,
+        timeout: Duration,
+    ) -> WaitTimeoutResult {
+        self.wait_while_timeout(guard, condition, timeout)
+    }
+
+    /// Notifies the thread that has waited longest, and returns whether there was one. Never
+    /// blocks.
+    ///
+    /// Does nothing if no thread waits. A later wait is for a later notification.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!racefree::Condvar::new().notify_one());
+    /// ```
+    #[inline]
+    pub fn notify_one(&self) -> bool {
+        self.notify(1) > 0
+    }
+
+    /// Notifies the `n` threads that have waited longest, or all if there are fewer, and returns
+    /// how many there were. Never blocks. See [`notify_one`](Self::notify_one).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(racefree::Condvar::new().notify(2), 0);
+    /// ```
+    #[inline]
+    pub fn notify(&self, n: usize) -> usize {
+        self.waiters.notify(n)
+    }
+
+    /// Notifies all threads that wait, and returns how many there were. Never blocks. See
+    /// [`notify_one`](Self::notify_one).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(racefree::Condvar::new().notify_all(), 0);
+    /// ```
+    #[inline]
+    pub fn notify_all(&self) -> usize {
+        self.notify(queue::ALL)
+    }
+
+    /// The number of threads that wait. Exact for a thread that holds the mutex of all waits; the
+    /// result may otherwise be out of date by the time it is used.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(racefree::Condvar::new().n_waiting(), 0);
+    /// ```
+    #[must_use]
+    pub fn n_waiting(&self) -> usize {
+        self.waiters.len() as usize
+    }
+
+    #[track_caller]
+    fn wait_by(&self, guard: &impl CondvarGuard, deadline: Deadline) -> WaitTimeoutResult {
+        told(self.waiters.wait(guard, deadline))
+    }
+
+    #[track_caller]
+    fn wait_while_by<G: CondvarGuard>(
+        &self,
+        guard: &mut G,
+        mut condition: impl FnMut(&mut G::Data) -> bool,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> WaitTimeoutResult {
+        let met = |guard: &mut G| !condition(guard.data());
+        told(self.waiters.wait_for(guard, met, deadline))
+    }
+}
+
+/// What a wait returns: whether it ended because of what it was for.
+#[track_caller]
+fn told(waited: Result<bool, NotHeld>) -> WaitTimeoutResult {
+    match waited {
+        Ok(ended) => WaitTimeoutResult { timed_out: !ended },
+        Err(NotHeld) => panic!("{}", NotOwnerError::Wait),
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// With the number of threads that wait: `Condvar { waiting: 0 }`.
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condvar")
+            .field("waiting", &self.n_waiting())
+            .finish()
+    }
+}
+
+/// How a wait of a [`Condvar`] with a deadline ended.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use racefree::{Condvar, Mutex};
+///
+/// let (data, changed) = (Mutex::new(1), Condvar::new());
+/// assert!(changed.wait_timeout(&mut data.lock(), Duration::ZERO).timed_out());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitTimeoutResult {
+    timed_out: bool,
+}
+
+impl WaitTimeoutResult {
+    /// Whether the deadline came first: before a notification, or while the condition of a
+    /// `wait_while` was still true.
+    #[must_use]
+    pub fn timed_out(self) -> bool {
+        self.timed_out
+    }
+}

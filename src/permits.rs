@@ -1,0 +1,464 @@
+//! Several permits at once: the guard of them, and the methods that both semaphores have for them.
+
+use core::ops::Deref;
+use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::{fmt, mem, ptr};
+use std::sync::Arc;
+
+use crate::error::ReleaseError;
+use crate::guard::release_dropped;
+
+/// What a [`Permits`] can be of: a [`Semaphore`](crate::Semaphore) or a
+/// [`BoundedSemaphore`](crate::BoundedSemaphore), by reference or in an [`Arc`]. Implemented for
+/// these, and for nothing else.
+pub trait OfPermits: sealed::Sealed {}
+
+pub(crate) mod sealed {
+    use super::{Deref, ReleaseError};
+
+    pub trait Counted {
+        /// As the semaphore's `release_n`.
+        fn give_back_n(&self, n: u32) -> Result<(), ReleaseError>;
+    }
+
+    pub trait Sealed: Clone + Deref<Target: Counted> {}
+}
+
+use sealed::Counted as _;
+
+impl<S: sealed::Counted> OfPermits for &S {}
+impl<S: sealed::Counted> sealed::Sealed for &S {}
+impl<S: sealed::Counted> OfPermits for Arc<S> {}
+impl<S: sealed::Counted> sealed::Sealed for Arc<S> {}
+
+/// Holds a number of permits of a semaphore, and releases them when it is dropped, also by a panic.
+///
+/// Made by the methods `guard_n`, `try_guard_n`, `guard_n_timeout` and `guard_n_until` of
+/// [`Semaphore`](crate::Semaphore::guard_n) and
+/// [`BoundedSemaphore`](crate::BoundedSemaphore::guard_n), and by those that are called
+/// `guard_n_arc` and the like, whose guards borrow nothing. It may be sent to another thread, and
+/// dropped there.
+///
+/// # Panics
+///
+/// Dropping panics with the [`ReleaseError`] if the permits were released beside the guard, and
+/// there would be too many, unless the thread is unwinding from a panic already.
+///
+/// # Examples
+///
+/// ```
+/// use racefree::Semaphore;
+///
+/// let semaphore = Semaphore::new(5);
+/// let mut four = semaphore.guard_n(4);
+/// assert_eq!(semaphore.value(), 1);
+/// let one = four.split(1).unwrap();
+/// drop(four);
+/// assert_eq!(semaphore.value(), 4);
+/// # drop(one);
+/// ```
+#[must_use = "a guard that is not bound to a name is dropped, and releases, at once"]
+pub struct Permits<S: OfPermits> {
+    semaphore: S,
+    count: u32,
+}
+
+// A panic under a guard poisons nothing.
+impl<S: OfPermits> UnwindSafe for Permits<S> {}
+impl<S: OfPermits> RefUnwindSafe for Permits<S> {}
+
+impl<S: OfPermits> Permits<S> {
+    /// A guard over what the caller has just acquired.
+    pub(crate) fn new(semaphore: S, count: u32) -> Self {
+        Self { semaphore, count }
+    }
+
+    /// How many permits it holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(racefree::Semaphore::new(5).guard_n(3).count(), 3);
+    /// ```
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Takes `n` of the permits into a guard of their own; `None` if there are not as many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = racefree::Semaphore::new(5);
+    /// let mut permits = semaphore.guard_n(3);
+    /// assert!(permits.split(4).is_none());
+    /// let two = permits.split(2).unwrap();
+    /// assert_eq!((permits.count(), two.count()), (1, 2));
+    /// ```
+    #[must_use = "a guard that is not bound to a name is dropped, and releases, at once"]
+    pub fn split(&mut self, n: u32) -> Option<Self> {
+        self.count = self.count.checked_sub(n)?;
+        Some(Self::new(self.semaphore.clone(), n))
+    }
+
+    /// Adds the permits of another guard of the same semaphore.
+    ///
+    /// # Panics
+    ///
+    /// If it is of another semaphore, or there are more than 2^32 - 1. Each guard holds what it
+    /// held then; `other` is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = racefree::Semaphore::new(5);
+    /// let mut permits = semaphore.guard_n(2);
+    /// permits.merge(semaphore.guard_n(3));
+    /// assert_eq!(permits.count(), 5);
+    /// ```
+    #[track_caller]
+    pub fn merge(&mut self, mut other: Self) {
+        let same = ptr::eq(&raw const *self.semaphore, &raw const *other.semaphore);
+        assert!(same, "permits of different semaphores");
+        let sum = self.count.checked_add(other.count);
+        self.count = sum.expect("more permits than there can be");
+        other.count = 0;
+    }
+
+    /// Keeps the permits from being released: there are so many fewer, until a plain `release_n`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = racefree::Semaphore::new(5);
+    /// semaphore.guard_n(2).forget();
+    /// assert_eq!(semaphore.value(), 3);
+    /// ```
+    pub fn forget(mut self) {
+        self.count = 0;
+    }
+
+    /// Releases now, and says whether that was in order, where dropping would panic.
+    ///
+    /// # Errors
+    ///
+    /// The [`ReleaseError`] of the semaphore's `release_n`, if the permits were released beside the
+    /// guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use racefree::{BoundedSemaphore, ReleaseError};
+    ///
+    /// let semaphore = BoundedSemaphore::new(5);
+    /// let permits = semaphore.guard_n(2);
+    /// semaphore.release()?;
+    /// assert_eq!(permits.release(), Err(ReleaseError::TooManyReleases));
+    /// assert_eq!(semaphore.value(), 4);
+    /// # Ok::<(), ReleaseError>(())
+    /// ```
+    pub fn release(mut self) -> Result<(), ReleaseError> {
+        self.give_back()
+    }
+
+    fn give_back(&mut self) -> Result<(), ReleaseError> {
+        match mem::take(&mut self.count) {
+            0 => Ok(()),
+            count => self.semaphore.give_back_n(count),
+        }
+    }
+}
+
+impl<S: OfPermits> Drop for Permits<S> {
+    #[inline]
+    fn drop(&mut self) {
+        release_dropped(|| self.give_back());
+    }
+}
+
+impl<S: OfPermits<Target: fmt::Debug>> fmt::Debug for Permits<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_tuple("Permits");
+        out.field(&self.count).field(&&*self.semaphore).finish()
+    }
+}
+
+/// The ways to acquire several permits. `most` is how many there can be.
+macro_rules! several {
+    ($Semaphore:ident, $most:literal) => {
+        impl $Semaphore {
+            /// Acquires `n` permits at once, blocking until there are as many. Acquires none before:
+            /// two threads that each wait for more cannot block each other with what they have.
+            ///
+            /// The semaphore is unfair, which weighs more here: a thread that waits for many may
+            /// wait as long as others acquire the few that come.
+            ///
+            /// Nothing is acquired if `n` is 0, and the call does not block.
+            ///
+            /// # Panics
+            ///
+            #[doc = concat!("If `n` is over ", $most, ", so that there can never be as many.")]
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = racefree::", stringify!($Semaphore), "::new(5);")]
+            /// semaphore.acquire_n(3);
+            /// assert_eq!(semaphore.value(), 2);
+            /// ```
+            #[track_caller]
+            pub fn acquire_n(&self, n: u32) {
+                self.acquire_n_by(n, || Deadline::Never);
+            }
+
+            /// Acquires `n` permits at once, or none, and returns whether it did. Never blocks.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = racefree::", stringify!($Semaphore), "::new(3);")]
+            /// assert!(semaphore.try_acquire_n(2));
+            /// assert!(!semaphore.try_acquire_n(2));
+            /// assert_eq!(semaphore.value(), 1);
+            /// ```
+            #[track_caller]
+            #[must_use = "the permits may not have been acquired"]
+            pub fn try_acquire_n(&self, n: u32) -> bool {
+                self.acquire_n_by(n, || Deadline::Now)
+            }
+
+            /// As [`acquire_n`](Self::acquire_n), but blocks no longer than `timeout`, and returns
+            /// whether it acquired them.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let semaphore = racefree::", stringify!($Semaphore), "::new(3);")]
+            /// assert!(semaphore.acquire_n_timeout(2, Duration::from_millis(1)));
+            /// assert!(!semaphore.acquire_n_timeout(2, Duration::from_millis(1)));
+            /// ```
+            #[track_caller]
+            #[must_use = "the permits may not have been acquired"]
+            pub fn acquire_n_timeout(&self, n: u32, timeout: Duration) -> bool {
+                self.acquire_n_by(n, || Deadline::after(timeout))
+            }
+
+            /// As [`acquire_n_timeout`](Self::acquire_n_timeout), but until `deadline`.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = racefree::", stringify!($Semaphore), "::new(3);")]
+            /// assert!(semaphore.acquire_n_until(2, std::time::Instant::now()));
+            /// ```
+            #[track_caller]
+            #[must_use = "the permits may not have been acquired"]
+            pub fn acquire_n_until(&self, n: u32, deadline: Instant) -> bool {
+                self.acquire_n_by(n, || Deadline::At(deadline))
+            }
+
+            /// Acquires all permits that there are, and returns their number. Never blocks.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = racefree::", stringify!($Semaphore), "::new(3);")]
+            /// assert_eq!(semaphore.drain(), 3);
+            /// assert_eq!(semaphore.drain(), 0);
+            /// ```
+            pub fn drain(&self) -> u32 {
+                self.permits.drain()
+            }
+
+            #[track_caller]
+            fn acquire_n_by(&self, n: u32, deadline: impl FnOnce() -> Deadline) -> bool {
+                assert!(n <= self.most(), "more permits than there can be");
+                self.permits.try_acquire(n) || self.permits.acquire_slow(n, deadline())
+            }
+        }
+
+        impl Counted for $Semaphore {
+            fn give_back_n(&self, n: u32) -> Result<(), ReleaseError> {
+                self.release_n(n)
+            }
+        }
+
+        impl $Semaphore {
+            /// As [`acquire_n`](Self::acquire_n), with a guard that releases the permits when it is
+            /// dropped.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = racefree::", stringify!($Semaphore), "::new(3);")]
+            /// let permits = semaphore.guard_n(2);
+            /// assert_eq!(semaphore.value(), 1);
+            /// drop(permits);
+            /// assert_eq!(semaphore.value(), 3);
+            /// ```
+            #[track_caller]
+            pub fn guard_n(&self, n: u32) -> Permits<&Self> {
+                self.acquire_n(n);
+                Permits::new(self, n)
+            }
+
+            /// As [`try_acquire_n`](Self::try_acquire_n), with a guard that releases the permits
+            /// when it is dropped.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = racefree::", stringify!($Semaphore), "::new(3);")]
+            /// let two = semaphore.try_guard_n(2).unwrap();
+            /// assert!(semaphore.try_guard_n(2).is_none());
+            /// # drop(two);
+            /// ```
+            #[track_caller]
+            pub fn try_guard_n(&self, n: u32) -> Option<Permits<&Self>> {
+                self.try_acquire_n(n).then(|| Permits::new(self, n))
+            }
+
+            /// As [`acquire_n_timeout`](Self::acquire_n_timeout), with a guard that releases the
+            /// permits when it is dropped.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = racefree::", stringify!($Semaphore), "::new(3);")]
+            /// let timeout = std::time::Duration::from_millis(1);
+            /// assert!(semaphore.guard_n_timeout(2, timeout).is_some());
+            /// ```
+            #[track_caller]
+            pub fn guard_n_timeout(&self, n: u32, timeout: Duration) -> Option<Permits<&Self>> {
+                self.acquire_n_timeout(n, timeout).then(|| Permits::new(self, n))
+            }
+
+            /// As [`acquire_n_until`](Self::acquire_n_until), with a guard that releases the
+            /// permits when it is dropped.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = racefree::", stringify!($Semaphore), "::new(3);")]
+            /// let now = std::time::Instant::now();
+            /// assert!(semaphore.guard_n_until(2, now).is_some());
+            /// ```
+            #[track_caller]
+            pub fn guard_n_until(&self, n: u32, deadline: Instant) -> Option<Permits<&Self>> {
+                self.acquire_n_until(n, deadline).then(|| Permits::new(self, n))
+            }
+
+            /// As [`acquire_n`](Self::acquire_n), with a guard that borrows nothing that releases the permits when it is
+            /// dropped.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = std::sync::Arc::new(racefree::", stringify!($Semaphore), "::new(3));")]
+            /// let permits = semaphore.guard_n_arc(2);
+            /// assert_eq!(semaphore.value(), 1);
+            /// drop(permits);
+            /// assert_eq!(semaphore.value(), 3);
+            /// ```
+            #[track_caller]
+            pub fn guard_n_arc(self: &Arc<Self>, n: u32) -> Permits<Arc<Self>> {
+                self.acquire_n(n);
+                Permits::new(Arc::clone(self), n)
+            }
+
+            /// As [`try_acquire_n`](Self::try_acquire_n), with a guard that borrows nothing that releases the permits
+            /// when it is dropped.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = std::sync::Arc::new(racefree::", stringify!($Semaphore), "::new(3));")]
+            /// let two = semaphore.try_guard_n_arc(2).unwrap();
+            /// assert!(semaphore.try_guard_n_arc(2).is_none());
+            /// # drop(two);
+            /// ```
+            #[track_caller]
+            pub fn try_guard_n_arc(self: &Arc<Self>, n: u32) -> Option<Permits<Arc<Self>>> {
+                self.try_acquire_n(n).then(|| Permits::new(Arc::clone(self), n))
+            }
+
+            /// As [`acquire_n_timeout`](Self::acquire_n_timeout), with a guard that borrows nothing that releases the
+            /// permits when it is dropped.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = std::sync::Arc::new(racefree::", stringify!($Semaphore), "::new(3));")]
+            /// let timeout = std::time::Duration::from_millis(1);
+            /// assert!(semaphore.guard_n_arc_timeout(2, timeout).is_some());
+            /// ```
+            #[track_caller]
+            pub fn guard_n_arc_timeout(self: &Arc<Self>, n: u32, timeout: Duration) -> Option<Permits<Arc<Self>>> {
+                self.acquire_n_timeout(n, timeout).then(|| Permits::new(Arc::clone(self), n))
+            }
+
+            /// As [`acquire_n_until`](Self::acquire_n_until), with a guard that borrows nothing that releases the
+            /// permits when it is dropped.
+            ///
+            /// # Panics
+            ///
+            /// As [`acquire_n`](Self::acquire_n).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("let semaphore = std::sync::Arc::new(racefree::", stringify!($Semaphore), "::new(3));")]
+            /// let now = std::time::Instant::now();
+            /// assert!(semaphore.guard_n_arc_until(2, now).is_some());
+            /// ```
+            #[track_caller]
+            pub fn guard_n_arc_until(self: &Arc<Self>, n: u32, deadline: Instant) -> Option<Permits<Arc<Self>>> {
+                self.acquire_n_until(n, deadline).then(|| Permits::new(Arc::clone(self), n))
+            }
+        }
+    };
+}
+pub(crate) use several;
