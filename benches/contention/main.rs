@@ -238,7 +238,7 @@ fn measure(args: &Args, plan: &Plan) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&output)
         .map_err(|error| format!("cannot make {}: {error}", output.display()))?;
     // Before anything else runs.
-    let machine = machine::description();
+    let mut machine = machine::description();
     contend::prepare();
     for (name, what) in &machine {
         println!("{name}: {what}");
@@ -266,7 +266,10 @@ fn measure(args: &Args, plan: &Plan) -> Result<(), Box<dyn Error>> {
         let which = |number, clock| open.contains(&(number, clock));
         turns.round(round, which, &mut results)?;
     }
-    turns.end();
+    if let Some((name, what)) = machine::course(&turns.end()) {
+        println!("{name}: {what}");
+        machine.push((name, what));
+    }
 
     if args.futex_calls {
         if let Err(why) = futex_calls::count(plan, &mut results) {
@@ -292,6 +295,8 @@ struct Turns<'a> {
     busy: u32,
     bar: ProgressBar,
     watch: Watch,
+    /// What a foreign cache line took before each round.
+    transfers: Vec<f64>,
 }
 
 impl<'a> Turns<'a> {
@@ -306,6 +311,7 @@ impl<'a> Turns<'a> {
             busy: args.busy(),
             bar,
             watch: Watch::start(),
+            transfers: Vec::new(),
         }
     }
 
@@ -316,6 +322,7 @@ impl<'a> Turns<'a> {
         which: impl Fn(usize, Clock) -> bool,
         results: &mut Results,
     ) -> io::Result<()> {
+        self.transfers.extend(machine::foreign_cache_line());
         for &condition in load::ALL {
             let jobs = self.plan.jobs.iter().enumerate();
             let turns: Vec<_> = jobs
@@ -340,9 +347,11 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    fn end(self) {
+    /// Returns what a foreign cache line took.
+    fn end(self) -> Vec<f64> {
         self.bar.finish_and_clear();
         self.watch.end();
+        self.transfers
     }
 }
 
