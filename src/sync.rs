@@ -8,7 +8,7 @@ pub(crate) use imp::{AtomicU32, UnsafeCell, thread_id};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) use {
     execution::{begin, deadlocked, unless_deadlocked, with_kept},
-    imp::{peek, thread},
+    imp::{look, peek, thread},
 };
 
 pub(crate) use core::sync::atomic::Ordering;
@@ -140,6 +140,14 @@ mod execution {
             give_back();
         }
     }
+}
+
+/// A load after which the caller only looks again if the value is too old: so a model, in which a
+/// load may see any old value, does with the newest.
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+#[inline]
+pub(crate) fn look(word: &AtomicU32, order: Ordering) -> u32 {
+    word.load(order)
 }
 
 /// The real machine.
@@ -334,9 +342,14 @@ mod imp {
 
     /// The newest value, without a store and without order, in a step of its own.
     pub(crate) fn peek(word: &AtomicU32) -> u32 {
+        look(word, Ordering::Relaxed)
+    }
+
+    /// See the native one: the newest value, without a store, in a step of its own.
+    pub(crate) fn look(word: &AtomicU32, order: Ordering) -> u32 {
         // The look first, as in `load`: a store and an update that nothing has ordered may come in
         // either order, and which of them is the newest is for loom to choose.
-        let value = newest(&word.value, Ordering::Relaxed);
+        let value = newest(&word.value, order);
         loom::stop_exploring();
         word.turn.take();
         loom::explore();
@@ -369,6 +382,11 @@ mod imp {
 
     /// The newest value, in a step of its own.
     pub(crate) fn peek(word: &AtomicU32) -> u32 {
-        word.load(super::Ordering::Relaxed)
+        look(word, super::Ordering::Relaxed)
+    }
+
+    /// See the native one.
+    pub(crate) fn look(word: &AtomicU32, order: super::Ordering) -> u32 {
+        word.load(order)
     }
 }

@@ -65,7 +65,7 @@ use crate::deadline::Deadline;
 use crate::futex::{self, Outcome, Private};
 use crate::spin;
 use crate::sync::{
-    AtomicU32, MODELLED, Ordering, UnsafeCell, const_fn, unless_deadlocked, with_kept,
+    AtomicU32, MODELLED, Ordering, UnsafeCell, const_fn, look, unless_deadlocked, with_kept,
 };
 
 /// How a wait ended: from 1 to [`LAST_MESSAGE`].
@@ -363,7 +363,7 @@ impl Waiter {
     fn give_up<'a>(&self, queue: &'a Queue) -> Result<Message, Locked<'a>> {
         let locked = queue.lock();
         // Relaxed: it is stored under the lock.
-        match self.state.load(Ordering::Relaxed) {
+        match look(&self.state, Ordering::Relaxed) {
             WAITING => {
                 // SAFETY: it has not been taken out of the list.
                 unsafe { locked.remove(self) };
@@ -395,9 +395,9 @@ impl Waiter {
             }
             called = false;
             // Acquire: pairs with the Release of `unlock` (invariant 4).
-            seen = queue.word.load(Ordering::Acquire);
+            seen = look(&queue.word, Ordering::Acquire);
             // Relaxed: what was stored before the epoch that was just seen is there to see.
-            let state = self.state.load(Ordering::Relaxed);
+            let state = look(&self.state, Ordering::Relaxed);
             if state != WAITING && counts_at(state, seen) {
                 return Some(state & LAST_MESSAGE);
             }
