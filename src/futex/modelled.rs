@@ -52,6 +52,16 @@ struct Queue {
     next_id: usize,
     config: Config,
     calls: FutexCalls,
+    stall: Stall,
+}
+
+/// A thread that was woken, and that the model does not run on.
+#[derive(Default)]
+struct Stall {
+    /// The threads of which the first that is woken is to be stalled; with each, whether that is to be
+    /// in a slot of a queue, and not for a lock on the way.
+    candidates: Vec<(usize, bool)>,
+    stalled: Option<thread::Thread>,
 }
 
 thread_local! {
@@ -99,6 +109,37 @@ fn park() {
 /// Whether waiters look once more before they sleep.
 pub(crate) fn polls() -> bool {
     QUEUE.with_borrow(|queue| queue.config.polls)
+}
+
+/// Has the calling thread stalled when it is woken, if it is the first of those that called this.
+pub(crate) fn stall_when_woken(notified: bool) {
+    let me = observe::thread::me();
+    QUEUE.with_borrow_mut(|queue| queue.stall.candidates.push((me, notified)));
+}
+
+/// Lets the stalled thread run on, and stalls no other.
+pub(crate) fn let_go() {
+    let stalled = QUEUE.with_borrow_mut(|queue| mem::take(&mut queue.stall).stalled);
+    if let Some(thread) = stalled {
+        thread.unpark();
+    }
+}
+
+/// Does not return while the calling thread is stalled.
+fn stall(mask: u32) {
+    // The last bit is that of those who wait for the lock of a queue.
+    let woken = (observe::thread::me(), mask < 1 << 31);
+    let stalls = QUEUE.with_borrow_mut(|queue| {
+        let stalls = queue.stall.candidates.contains(&woken);
+        if stalls {
+            queue.stall.candidates.clear();
+            queue.stall.stalled = Some(thread::current());
+        }
+        stalls
+    });
+    while stalls && QUEUE.with_borrow(|queue| queue.stall.stalled.is_some()) {
+        park();
+    }
 }
 
 fn enqueue(word: &AtomicU32, mask: u32) -> usize {
@@ -158,6 +199,7 @@ pub(super) fn wait<S: Scope>(
     let id = enqueue(word, mask);
     peek(word);
     if !is_queued(id) {
+        stall(mask);
         return Outcome::Woken;
     }
     if take_spurious_wakeup() {
@@ -173,6 +215,7 @@ pub(super) fn wait<S: Scope>(
         observe::sleeps();
         park();
     }
+    stall(mask);
     Outcome::Woken
 }
 

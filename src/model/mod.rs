@@ -88,6 +88,22 @@ pub fn check(body: impl Fn() + Send + Sync + 'static) -> Report {
     Builder::new().check(body)
 }
 
+/// Has the calling thread stalled when it is woken in one of this crate's primitives, if it is the
+/// first of the threads that called this: it then does not run on before [`let_go`]. For a check
+/// that the progress of others does not depend on it. With `notified`, when it is woken at a
+/// condition or a barrier, and not for a lock on the way. Only with loom and shuttle; not a step of
+/// its own.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+pub fn stall_when_woken(notified: bool) {
+    crate::futex::modelled::stall_when_woken(notified);
+}
+
+/// Lets the thread run on that [`stall_when_woken`] has stalled, if there is one, and stalls no other.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+pub fn let_go() {
+    crate::futex::modelled::let_go();
+}
+
 /// How many threads sleep in this crate's primitives, at this moment of the execution: for a check
 /// of what happens to one that is certainly asleep. Only with loom and shuttle; not a step of its
 /// own.

@@ -162,3 +162,28 @@ impl Event {
         self.state.load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Builder, sync::Arc, thread};
+
+    /// A pulse that comes after a waiter's first step frees it, while it polls as when it sleeps.
+    #[test]
+    fn a_waiter_counts_from_its_first_step() {
+        Builder::new().polls(true).check(|| {
+            let event = Arc::new(Event::new());
+            let waiter = thread::spawn({
+                let event = Arc::clone(&event);
+                move || event.wait_by(|| Deadline::Never)
+            });
+            let has_come = event.load() & QUIET == 0;
+            event.set();
+            event.clear();
+            if !has_come {
+                event.set();
+            }
+            assert!(waiter.join().unwrap());
+        });
+    }
+}

@@ -7,8 +7,8 @@ use racefree_loom::model::{Builder, RaceCell};
 use racefree_loom::{Barrier, BrokenBarrierError, Lock};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with, explore_with,
-    must_fail, spawn,
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with,
+    explore_stalled, explore_with, must_fail, spawn,
 };
 
 /// A barrier of two, and what each of them writes before each round.
@@ -230,7 +230,7 @@ fn an_action_that_panics_breaks_it_for_all() {
     });
 }
 
-/// See [`super::lock::locks_in_two_orders_are_a_deadlock`]: the queue is locked here.
+/// See [`super::lock::locks_in_two_orders_are_a_deadlock`].
 #[test]
 fn an_action_that_waits_without_end_is_a_deadlock() {
     must_fail("deadlock", || {
@@ -238,5 +238,111 @@ fn an_action_that_waits_without_end_is_a_deadlock() {
         lock.acquire();
         let barrier = Barrier::new(1).with_action(move || lock.acquire());
         _ = barrier.wait();
+    });
+}
+
+#[test]
+fn a_stalled_waiter_beside_another() {
+    explore_stalled(
+        &bound(2, Some(3)),
+        true,
+        || Barrier::new(3),
+        |barrier| drop(barrier.wait().unwrap()),
+        |barrier| drop(barrier.wait().unwrap()),
+    );
+}
+
+/// How the two of a round fare whose action runs while `disturb` is called.
+fn during_the_action(told: BrokenBarrierError, disturb: fn(&Barrier)) {
+    explore_both_with(&bound(4, Some(6)), move || {
+        let acts = Arc::new(RaceCell::new(false));
+        let lock = Arc::new(Lock::new());
+        let barrier = Arc::new(Barrier::new(2).with_action({
+            let (acts, lock) = (Arc::clone(&acts), Arc::clone(&lock));
+            // A step in the middle of the action.
+            move || {
+                let _guard = lock.guard();
+                acts.with_mut(|acts| *acts = true);
+            }
+        }));
+        let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait()));
+        let guard = lock.guard();
+        disturb(&barrier);
+        drop(guard);
+        let results = others.map(|other| other.join().unwrap());
+        let passed = results.iter().filter(|result| result.is_ok()).count();
+        // Both pass or neither does.
+        assert!(passed != 1, "{results:?}");
+        for result in &results {
+            assert!(result.is_ok() || *result == Err(told), "{results:?}");
+        }
+        // If it broke, whether its action has run.
+        passed == 0 && acts.with(|acts| *acts)
+    });
+}
+
+#[test]
+fn abort_during_the_action() {
+    during_the_action(BrokenBarrierError::Aborted, Barrier::abort);
+}
+
+/// One that comes while the action of two others may run, and whose time is up, breaks the round for
+/// both or for neither. (It may also be one of the two, and then tells the one that is left.)
+#[test]
+fn a_timeout_during_the_action() {
+    explore_both_with(&bound(3, Some(4)), || {
+        let acts = Arc::new(RaceCell::new(false));
+        let barrier = Arc::new(Barrier::new(2).with_action({
+            let acts = Arc::clone(&acts);
+            move || acts.with_mut(|acts| *acts = true)
+        }));
+        let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait()));
+        let own = barrier.wait_timeout(TIMEOUT);
+        if own.is_ok() {
+            barrier.abort();
+        }
+        let results = others.map(|other| other.join().unwrap());
+        let passed = results.iter().filter(|result| result.is_ok()).count();
+        assert!(own.is_ok() || passed != 1, "{own:?}, {results:?}");
+        // Broken although the action has run.
+        own == Err(BrokenBarrierError::TimedOut) && passed == 0 && acts.with(|acts| *acts)
+    });
+}
+
+/// A barrier of one, whose next round is complete while the action of the first runs: the action
+/// runs twice, one after the other.
+#[test]
+fn a_round_that_is_complete_during_the_action() {
+    explore_with(&bound(4, Some(6)), || {
+        let runs = Arc::new(RaceCell::new(0));
+        let barrier = Arc::new(Barrier::new(1).with_action({
+            let runs = Arc::clone(&runs);
+            move || runs.with_mut(|runs| *runs += 1)
+        }));
+        let others = [(); 2].map(|()| spawn(&barrier, |barrier| barrier.wait()));
+        assert_eq!(barrier.wait(), Ok(0));
+        for other in others {
+            assert_eq!(other.join().unwrap(), Ok(0));
+        }
+        runs.with(|runs| assert_eq!(*runs, 3));
+    });
+}
+
+/// A reset before, while or after the action runs: those that it tells so come again, and pass.
+#[test]
+fn reset_during_the_action() {
+    explore_with(&bound(3, Some(4)), || {
+        let barrier = Arc::new(Barrier::new(2).with_action(|| {}));
+        let pass = |barrier: &Barrier| {
+            while let Err(error) = barrier.wait() {
+                assert_eq!(error, BrokenBarrierError::Reset);
+            }
+        };
+        let other = spawn(&barrier, pass);
+        let resets = spawn(&barrier, Barrier::reset);
+        pass(&barrier);
+        other.join().unwrap();
+        resets.join().unwrap();
+        assert_eq!(barrier.n_waiting(), 0);
     });
 }

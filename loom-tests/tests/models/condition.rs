@@ -8,8 +8,8 @@ use racefree_loom::model::{Builder, RaceCell, WakeOrder, thread};
 use racefree_loom::{Condition, ConditionLock, Lock, NotOwnerError, RLock, ReleaseError};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both_with, explore_with, must_fail,
-    spawn,
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both_with, explore_stalled,
+    explore_with, must_fail, spawn,
 };
 
 /// A condition, and a count of what may be taken, under its lock.
@@ -463,4 +463,45 @@ fn a_wait_that_nobody_ends_is_a_deadlock() {
         let _guard = condition.guard();
         condition.wait().unwrap();
     });
+}
+
+/// Two wait for a flag, and are woken by `wake`.
+fn stalled(wake: fn(&Condition<Lock>)) {
+    explore_stalled(
+        &bound(2, Some(3)),
+        true,
+        || (Condition::with_lock(Lock::new()), RaceCell::new(false)),
+        |(condition, set)| {
+            let _guard = condition.guard();
+            condition.wait_for(|| set.with(|set| *set)).unwrap();
+        },
+        move |(condition, set)| {
+            let _guard = condition.guard();
+            set.with_mut(|set| *set = true);
+            wake(condition);
+        },
+    );
+}
+
+#[test]
+fn a_stalled_waiter_beside_another_of_all() {
+    stalled(|condition| condition.notify_all().unwrap());
+}
+
+#[test]
+fn a_stalled_waiter_beside_another_of_two() {
+    stalled(|condition| condition.notify(2).unwrap());
+}
+
+#[test]
+fn a_stalled_waiter_beside_another_of_two_notifications() {
+    stalled(|condition| {
+        condition.notify(1).unwrap();
+        condition.notify(1).unwrap();
+    });
+}
+
+#[test]
+fn hand_over_to_a_waiter_that_polls() {
+    hand_over::<Lock>(&Builder::new().polls(true));
 }

@@ -8,7 +8,8 @@ use racefree_loom::Event;
 use racefree_loom::model::{self, Builder, RaceCell};
 
 use crate::{
-    TIMEOUT, bound, explore, explore_both, explore_both_with, explore_timed, explore_with, spawn,
+    TIMEOUT, bound, explore, explore_both, explore_both_with, explore_stalled, explore_timed,
+    explore_with, spawn,
 };
 
 /// An event, and data that is written before it is set.
@@ -353,5 +354,29 @@ fn no_passing_on_an_old_set() {
         let waiter = spawn(&published, Published::wait_and_read);
         published.publish();
         waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn a_stalled_waiter_beside_another() {
+    explore_stalled(
+        &bound(3, Some(4)),
+        false,
+        Event::new,
+        Event::wait,
+        Event::set,
+    );
+}
+
+/// A waiter that polls before it sleeps, and the one after it, which does not.
+#[test]
+fn a_pulse_to_waiters_that_poll() {
+    explore_with(&bound(3, Some(4)).polls(true), || {
+        let event = Arc::new(Event::new());
+        let waiters = [(); 2].map(|()| spawn(&event, Event::wait));
+        event.set();
+        event.clear();
+        event.set();
+        waiters.into_iter().for_each(|it| it.join().unwrap());
     });
 }

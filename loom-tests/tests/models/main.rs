@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use std::thread as system;
 use std::time::Duration;
 
+use racefree_loom::Semaphore;
 use racefree_loom::model::{self, Builder, thread};
 
 /// Some time. It does not pass in a model: both outcomes are explored.
@@ -136,6 +137,31 @@ fn spawn<T: Send + Sync + 'static, R: Send + 'static>(
 ) -> thread::JoinHandle<R> {
     let shared = Arc::clone(shared);
     thread::spawn(move || body(&shared))
+}
+
+/// Two threads `wait` on what `shared` is, and `wake` lets both go: the one that is woken first, at a
+/// notification if `notified`, is stalled until the other one has gone.
+fn explore_stalled<T: Send + Sync + 'static>(
+    builder: &Builder,
+    notified: bool,
+    shared: impl Fn() -> T + Send + Sync + 'static,
+    wait: impl Fn(&T) + Copy + Send + Sync + 'static,
+    wake: impl Fn(&T) + Send + Sync + 'static,
+) {
+    explore_with(builder, move || {
+        let shared = Arc::new((shared(), Semaphore::new(0)));
+        let waiters = [(); 2].map(|()| {
+            spawn(&shared, move |(shared, gone)| {
+                model::stall_when_woken(notified);
+                wait(shared);
+                gone.release().unwrap();
+            })
+        });
+        wake(&shared.0);
+        shared.1.acquire();
+        model::let_go();
+        waiters.into_iter().for_each(|it| it.join().unwrap());
+    });
 }
 
 /// Fails if `body` makes a futex call: with nobody waiting there is no reason for one.

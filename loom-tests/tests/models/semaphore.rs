@@ -7,7 +7,8 @@ use racefree_loom::model::{self, Builder, RaceCell, WakeOrder};
 use racefree_loom::{BoundedSemaphore, ReleaseError, Semaphore};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with, spawn,
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_stalled, explore_timed,
+    explore_with, spawn,
 };
 
 /// A semaphore of one permit is a lock: it excludes, and hands over.
@@ -301,7 +302,7 @@ fn over_release_against_acquire() {
     });
 }
 
-/// The same where there are as many permits as there can be: the one too many is taken back.
+/// The same where there are as many permits as there can be.
 #[test]
 fn overflow_against_acquire() {
     explore_both(move || {
@@ -313,4 +314,45 @@ fn overflow_against_acquire() {
         assert_eq!(semaphore.value(), Semaphore::MAX_VALUE - 1 + full);
         released != Err(ReleaseError::Overflow)
     });
+}
+
+/// Of two releases that meet at the limit after one acquire, one is accepted, whichever it is.
+#[test]
+fn a_refused_release_takes_no_permit_from_others() {
+    explore_both(|| {
+        let semaphore = Arc::new(Semaphore::new(Semaphore::MAX_VALUE));
+        let other = spawn(&semaphore, Semaphore::release);
+        assert!(semaphore.try_acquire());
+        let own = semaphore.release();
+        let other = other.join().unwrap();
+        assert!(own.is_ok() != other.is_ok());
+        assert_eq!(semaphore.value(), Semaphore::MAX_VALUE);
+        own.is_ok()
+    });
+}
+
+/// Permits of one release are for two, and neither waits for the other one.
+#[test]
+fn a_stalled_waiter_beside_another_of_one_release() {
+    explore_stalled(
+        &bound(3, Some(4)),
+        false,
+        || Semaphore::new(0),
+        Semaphore::acquire,
+        |semaphore| semaphore.release_n(2).unwrap(),
+    );
+}
+
+#[test]
+fn a_stalled_waiter_beside_another_of_two_releases() {
+    explore_stalled(
+        &bound(3, Some(4)),
+        false,
+        || Semaphore::new(0),
+        Semaphore::acquire,
+        |semaphore| {
+            semaphore.release().unwrap();
+            semaphore.release().unwrap();
+        },
+    );
 }
