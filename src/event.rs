@@ -17,6 +17,8 @@ use crate::sync::const_fn;
 /// before the return of each wait, each [`is_set`](Self::is_set) and each `clear` that saw it; and
 /// what happens before a `clear` of a set event, before each `is_set` that saw that.
 ///
+/// On Linux and Android, a signal handler may call `set`, `clear` and `is_set`.
+///
 /// # Examples
 ///
 /// ```

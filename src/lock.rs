@@ -22,6 +22,8 @@ use crate::sync::const_fn;
 ///
 /// It is not fair: a thread that comes at the right moment may overtake those that wait.
 ///
+/// On Linux and Android, a signal handler may call `release`, `try_acquire` and `locked`.
+///
 /// # Examples
 ///
 /// ```

@@ -191,6 +191,9 @@ macro_rules! semaphore {
 ///
 /// It is not fair: a thread that comes at the right moment may overtake those that wait.
 ///
+/// On Linux and Android, a signal handler may call `release`, `release_n`, `try_acquire` and
+/// `value`.
+///
 /// # Examples
 ///
 /// ```
@@ -287,6 +290,9 @@ impl fmt::Debug for Semaphore {
 /// resource of limited size should be of this type, so that the mistake is seen.
 ///
 /// It is 8 bytes.
+///
+/// On Linux and Android, a signal handler may call `release`, `release_n`, `try_acquire` and
+/// `value`.
 ///
 /// # Examples
 ///

@@ -17,7 +17,7 @@
 //! - A wait longer than the system can be told ends early, as if woken for nothing.
 //!
 //! A waiter may have a mask, and a wake one of its own: it is for those waiters whose masks share a
-//! bit with it. What has no masks of its own (Windows, WebAssembly) wakes all who sleep on the word
+//! bit with it. What has no masks of its own (Windows) wakes all who sleep on the word
 //! for any mask but [`ANY`]: those that were not meant are woken for nothing.
 //!
 //! Described in Hubertus Franke, Rusty Russell, Matthew Kirkwood, "Fuss, Futexes and Furwocks"
@@ -205,9 +205,10 @@ mod tests {
     }
 
     /// Whether the system knows of masks, and how many it woke.
-    const TELLS: bool = !cfg!(any(
-        all(windows, not(target_vendor = "win7"), not(racefree_parking)),
-        target_family = "wasm"
+    const TELLS: bool = !cfg!(all(
+        windows,
+        not(target_vendor = "win7"),
+        not(racefree_parking)
     ));
 
     /// A sleeper with each of the masks, and what `wakes` says, which are made while all sleep. Has

@@ -16,7 +16,8 @@
 //! # Invariants
 //!
 //! 1. `owner` is changed by the thread that holds `lock`, and by no other: to itself, and then to
-//!    nobody. A thread finds itself there only if it is the owner. (models `rlock::exclusion`, `rlock::release_by_another`)
+//!    nobody. A thread finds itself there only if it is the owner. (models `rlock::exclusion`,
+//!    `rlock::release_by_another`)
 //! 2. `depth` is touched by the owner alone; `lock` hands it over. (models `rlock::nesting*`)
 //! 3. An identity is not given to another thread while the process lives, so a thread that ends
 //!    while it owns an `RLock` leaves it to nobody. (tests `an_owner_that_ends_*`)
