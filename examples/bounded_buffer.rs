@@ -1,5 +1,5 @@
-//! Producers and consumers with a buffer between them that has room for a few items: two
-//! `Condition`s under one lock, as in Python's `queue.Queue`.
+//! Producers and consumers with a buffer between them that has room for a few items: a `Mutex` around
+//! the items, and a `Condvar` for each of full and empty.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Parser, value_parser};
-use racefree::{Condition, Lock, Mutex};
+use racefree::{Condvar, Mutex};
 
 /// Producers and consumers with a buffer between them: who finds it full, or empty, waits.
 #[derive(Parser)]
@@ -33,43 +33,39 @@ struct Args {
     consume_ms: u64,
 }
 
-struct Buffer<'a> {
-    not_full: Condition<&'a Lock>,
-    not_empty: Condition<&'a Lock>,
-    /// In Rust data has to say what protects it. The conditions' lock does so already, so this one
-    /// is free whenever it is wanted.
+struct Buffer {
     items: Mutex<VecDeque<u32>>,
+    not_full: Condvar,
+    not_empty: Condvar,
     room: usize,
 }
 
-impl<'a> Buffer<'a> {
-    fn new(lock: &'a Lock, room: u32) -> Self {
+impl Buffer {
+    fn new(room: u32) -> Self {
         Self {
-            not_full: Condition::with_lock(lock),
-            not_empty: Condition::with_lock(lock),
             items: Mutex::default(),
+            not_full: Condvar::new(),
+            not_empty: Condvar::new(),
             room: room as usize,
         }
     }
 
     fn put(&self, item: u32, done: impl FnOnce(usize)) {
-        let _guard = self.not_full.guard();
-        let has_room = || self.items.lock().len() < self.room;
-        self.not_full.wait_for(has_room).expect("the lock is held");
         let mut items = self.items.lock();
+        self.not_full
+            .wait_while(&mut items, |items| items.len() == self.room);
         items.push_back(item);
         done(items.len());
-        self.not_empty.notify(1).expect("the lock is held");
+        self.not_empty.notify_one();
     }
 
     fn take(&self, done: impl FnOnce(u32, usize)) {
-        let _guard = self.not_empty.guard();
-        let has_any = || !self.items.lock().is_empty();
-        self.not_empty.wait_for(has_any).expect("the lock is held");
         let mut items = self.items.lock();
+        self.not_empty
+            .wait_while(&mut items, |items| items.is_empty());
         let item = items.pop_front().expect("it has any");
         done(item, items.len());
-        self.not_full.notify(1).expect("the lock is held");
+        self.not_full.notify_one();
     }
 }
 
@@ -80,8 +76,7 @@ fn main() {
         "{} producers of {} items each, {} consumers, room for {}.",
         args.producers, args.items, args.consumers, args.room
     );
-    let lock = Lock::new();
-    let buffer = Buffer::new(&lock, args.room);
+    let buffer = Buffer::new(args.room);
     let left = AtomicU32::new(all);
     let sum = AtomicU64::new(0);
     let most = AtomicU32::new(0);

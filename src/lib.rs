@@ -24,6 +24,23 @@ pub mod guide {
 mod lock;
 mod lockable;
 pub mod model;
+// As the guide.
+#[cfg(doc)]
+pub mod moving {
+    #![doc = include_str!("../docs/moving.md")]
+
+    pub mod std {
+        #![doc = include_str!("../docs/moving/std.md")]
+    }
+
+    pub mod parking_lot {
+        #![doc = include_str!("../docs/moving/parking_lot.md")]
+    }
+
+    pub mod tokio {
+        #![doc = include_str!("../docs/moving/tokio.md")]
+    }
+}
 mod mutex;
 mod observe;
 mod permits;
