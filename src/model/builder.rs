@@ -183,6 +183,7 @@ impl Builder {
     /// let failure = Builder::new().try_check(|| panic!("so it is")).unwrap_err();
     /// assert_eq!(failure.message, "so it is");
     /// ```
+    #[allow(clippy::result_large_err, reason = "it ends the check")]
     pub fn try_check(&self, body: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
         let run = Run::new(Arc::new(body), self.settings.inner_steps);
         let start = Instant::now();
@@ -207,7 +208,7 @@ fn watched(settings: &Settings, run: &Run) -> Result<(), Box<Broken>> {
     let (tell, told) = mpsc::sync_channel(1);
     let runner = {
         let (settings, run) = (settings.clone(), run.clone());
-        move || _ = tell.send(engine::run(&settings, &run).map_err(Box::new))
+        move || _ = tell.send(engine::run(&settings, &run))
     };
     let mut thread = thread::Builder::new();
     if let Some(name) = thread::current().name() {

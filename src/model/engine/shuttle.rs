@@ -56,7 +56,7 @@ fn config(max_steps: usize) -> Config {
     config
 }
 
-pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Broken> {
+pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Box<Broken>> {
     let executions = settings.executions.unwrap_or(EXECUTIONS);
     let (message, log) = match (&settings.replay, settings.pct) {
         (Some(schedule), _) => {
@@ -93,20 +93,20 @@ pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Broken> {
         replay_bound: None,
     };
     if settings.replay.is_some() || settings.smallest.is_zero() {
-        return Err(found);
+        return Err(Box::new(found));
     }
-    Err(smallest(settings, run, found, choices))
+    Err(Box::new(smallest(settings, run, found, choices)))
 }
 
-fn misfit(run: &Run) -> Broken {
-    Broken {
+fn misfit(run: &Run) -> Box<Broken> {
+    Box::new(Broken {
         message: MISFIT.to_owned(),
         executions: run.executions(),
         steps: run.steps(),
         size: Size::AsFound,
         replay: None,
         replay_bound: None,
-    }
+    })
 }
 
 /// Cuts the schedule down, as far as the body still fails: leaves out what a task does in one go,

@@ -80,6 +80,7 @@ impl fmt::Debug for Thread {
 }
 
 engine::thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "not so under loom")]
     static CURRENT: RefCell<Option<Thread>> = RefCell::new(None);
 }
 
