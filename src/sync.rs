@@ -1,7 +1,6 @@
 //! What the primitives are built from: atomics, cells and thread identity, from `core` and `std`,
 //! or from one of the two checkers. The only place, with `futex` and `model`, that knows which. It
-//! uses, in a model, `observe`, and nothing else of
-//! this crate.
+//! uses, in a model, `observe`, and nothing else of this crate.
 
 #[cfg(target_has_atomic = "64")]
 pub(crate) use imp::AtomicU64;

@@ -506,7 +506,7 @@ fn starting_gate_8_runners() {
 }
 
 /// The failure of a check that has to fail, as a value.
-fn try_check(builder: &Builder, body: impl Fn() + Send + Sync + 'static) -> Failure {
+fn try_check(builder: &Builder, body: impl Fn() + Send + Sync + 'static) -> Box<Failure> {
     builder.try_check(body).expect_err("no execution fails")
 }
 

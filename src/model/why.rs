@@ -50,7 +50,7 @@ impl<'a> Why<'a> {
     pub(crate) fn tell(&self, message: &str, hangs: bool) -> (FailureKind, Vec<String>) {
         let first = message.trim_start();
         if hangs {
-            return (FailureKind::Hangs, self.waits());
+            return (FailureKind::Hangs, self.hangs());
         }
         if first.starts_with("deadlock") {
             let kind = match self.circle() {
@@ -186,6 +186,32 @@ impl<'a> Why<'a> {
             });
         } else if self.someone_waits_for_a_wake() {
             told.push("nobody is left who could wake them".to_owned());
+        }
+        told
+    }
+
+    /// What each thread does that has yet to end.
+    fn hangs(&self) -> Vec<String> {
+        let mut told = self.waits();
+        for (thread, it) in self.steps.threads.iter().enumerate() {
+            if it.ended || self.waits_in(thread).is_some() {
+                continue;
+            }
+            let last = self.steps.steps.iter().rfind(|step| step.thread == thread);
+            let since = match last.and_then(|step| step.place) {
+                Some(place) => format!(" since {}", self.names.place(place)),
+                None => String::new(),
+            };
+            told.push(format!(
+                "{} is not seen{since}: it computes, or waits for what the check does not see, as \
+                 a lock of std's",
+                self.names.thread(thread)
+            ));
+        }
+        if self.steps.threads.is_empty() {
+            told.push(
+                "with racefree's feature `trace` this says what each thread waits for".to_owned(),
+            );
         }
         told
     }

@@ -517,9 +517,10 @@ pub(crate) mod thread {
         _here: Cell<()>,
     }
 
-    impl Drop for Running {
-        fn drop(&mut self) {
-            if self.number.is_none() || std::thread::panicking() {
+    impl Running {
+        /// It has run to its end.
+        pub(crate) fn ends(self) {
+            if self.number.is_none() {
                 return;
             }
             with(|recorded, me| {

@@ -13,6 +13,7 @@ mod lock;
 mod mutex;
 mod permits;
 mod programs;
+mod reports;
 mod rlock;
 mod semaphore;
 
@@ -49,7 +50,7 @@ fn explore_with(builder: &Builder, body: impl Fn() + Send + Sync + 'static) {
 fn check(
     builder: &Builder,
     body: impl Fn() + Send + Sync + 'static,
-) -> Result<model::Report, Failure> {
+) -> Result<model::Report, Box<Failure>> {
     static RUNNING: Mutex<()> = Mutex::new(());
     let _one = RUNNING.lock();
     builder.try_check(body)

@@ -10,6 +10,8 @@ use crate::model::report::Engine;
 use crate::model::run::{Broken, Run, Size};
 use crate::model::settings::Settings;
 
+pub use loom::hint::spin_loop;
+
 pub(crate) const ENGINE: Engine = Engine::Loom;
 static HOOK: Hook = Hook {
     quiet: true,

@@ -9,6 +9,8 @@ use crate::model::report::Engine;
 use crate::model::run::{Broken, Run, Size};
 use crate::model::settings::Settings;
 
+pub use std::hint::spin_loop;
+
 pub(crate) const ENGINE: Engine = Engine::Threads;
 pub(crate) const EXECUTIONS: usize = 100;
 /// A panic is the program's own: it is printed as any other.
