@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 use crate::error::BrokenBarrierError;
+use crate::observe::{self, Act, Object};
 use crate::raw::{self, barrier};
 use crate::sync::const_fn;
 
@@ -48,6 +49,7 @@ fn error(why: barrier::Message) -> BrokenBarrierError {
 pub struct Barrier {
     raw: raw::Barrier,
     timeout: Option<Duration>,
+    object: Object,
 }
 
 // A panic in the action breaks the barrier for all to see.
@@ -69,13 +71,17 @@ impl Barrier {
         /// assert_eq!(racefree::Barrier::new(2).parties(), 2);
         /// ```
         #[must_use]
+        #[track_caller]
         pub fn new(parties: usize) -> Self {
             Self {
                 raw: raw::Barrier::new(parties),
                 timeout: None,
+                object: Object::new("Barrier"),
             }
         }
     }
+
+    crate::observe::named! { "let barrier = racefree::Barrier::new(2).named(\"start\");" }
 
     /// With an action that runs once in each round: in the thread that came last, when all parties
     /// have come, and before any of them goes on.
@@ -106,7 +112,8 @@ impl Barrier {
     /// ```
     #[must_use]
     pub fn with_action(mut self, action: impl Fn() + Send + Sync + 'static) -> Self {
-        self.raw.set_action(Box::new(action));
+        self.raw
+            .set_action(Box::new(move || observe::users(&action)));
         self
     }
 
@@ -151,8 +158,11 @@ impl Barrier {
     ///     assert_eq!(other.join().unwrap(), Ok(1 - index));
     /// });
     /// ```
+    #[track_caller]
     pub fn wait(&self) -> Result<usize, BrokenBarrierError> {
-        self.wait_by(|| self.timeout.map_or(Deadline::Never, Deadline::after))
+        self.wait_by("wait", || {
+            self.timeout.map_or(Deadline::Never, Deadline::after)
+        })
     }
 
     /// As [`wait`](Self::wait), but no longer than `timeout`, whatever the barrier's own says.
@@ -177,8 +187,9 @@ impl Barrier {
     /// assert_eq!(barrier.wait_timeout(timeout), Err(BrokenBarrierError::TimedOut));
     /// assert!(barrier.broken());
     /// ```
+    #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<usize, BrokenBarrierError> {
-        self.wait_by(|| Deadline::after(timeout))
+        self.wait_by("wait_timeout", || Deadline::after(timeout))
     }
 
     /// As [`wait_timeout`](Self::wait_timeout), but until `deadline`: for several waits that share
@@ -199,8 +210,9 @@ impl Barrier {
     /// let barrier = Barrier::new(2);
     /// assert_eq!(barrier.wait_until(Instant::now()), Err(BrokenBarrierError::TimedOut));
     /// ```
+    #[track_caller]
     pub fn wait_until(&self, deadline: Instant) -> Result<usize, BrokenBarrierError> {
-        self.wait_by(|| Deadline::At(deadline))
+        self.wait_by("wait_until", || Deadline::At(deadline))
     }
 
     /// Makes the barrier as new: whoever waits is told that the round is broken, and whoever comes
@@ -217,8 +229,11 @@ impl Barrier {
     /// barrier.reset();
     /// assert_eq!(barrier.wait(), Ok(0));
     /// ```
+    #[track_caller]
     pub fn reset(&self) {
+        let call = self.object.call(Act::Wake, "reset");
         self.raw.reset();
+        call.ends(());
     }
 
     /// Breaks the barrier: whoever waits, and whoever comes until it is reset, is told so.
@@ -235,8 +250,11 @@ impl Barrier {
     /// barrier.abort();
     /// assert_eq!(barrier.wait(), Err(BrokenBarrierError::Aborted));
     /// ```
+    #[track_caller]
     pub fn abort(&self) {
+        let call = self.object.call(Act::Wake, "abort");
         self.raw.abort();
+        call.ends(());
     }
 
     /// How many have to come.
@@ -259,8 +277,10 @@ impl Barrier {
     /// assert_eq!(racefree::Barrier::new(2).n_waiting(), 0);
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn n_waiting(&self) -> usize {
-        self.raw.n_waiting()
+        let call = self.object.call(Act::Look, "n_waiting");
+        call.ends(self.raw.n_waiting())
     }
 
     /// Whether the barrier is broken. By the time you look, that may have changed.
@@ -273,12 +293,22 @@ impl Barrier {
     /// assert!(barrier.broken());
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn broken(&self) -> bool {
-        self.raw.broken()
+        self.object
+            .call(Act::Look, "broken")
+            .ends(self.raw.broken())
     }
 
-    fn wait_by(&self, deadline: impl FnOnce() -> Deadline) -> Result<usize, BrokenBarrierError> {
-        self.raw.wait_by(deadline).map_err(error)
+    #[track_caller]
+    fn wait_by(
+        &self,
+        method: &'static str,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> Result<usize, BrokenBarrierError> {
+        let parties = self.raw.parties() as u64;
+        let call = self.object.call_with(Act::Wait, method, parties);
+        call.ends(self.raw.wait_by(deadline).map_err(error))
     }
 }
 
@@ -286,9 +316,9 @@ impl Barrier {
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<racefree::Barrier at {:p}: ", &raw const *self)?;
-        if self.broken() {
+        if self.raw.broken() {
             return f.write_str("broken>");
         }
-        write!(f, "waiters={}/{}>", self.n_waiting(), self.parties())
+        write!(f, "waiters={}/{}>", self.raw.n_waiting(), self.parties())
     }
 }

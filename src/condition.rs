@@ -9,6 +9,7 @@ use crate::error::{NotOwnerError, ReleaseError};
 use crate::guard::{Guard, Guarded};
 use crate::lock::Lock;
 use crate::lockable::sealed::{ConditionLockable, Lockable};
+use crate::observe::{self, Act, Object};
 use crate::raw::{self, NotHeld, queue};
 use crate::rlock::RLock;
 use crate::sync::const_fn;
@@ -99,6 +100,7 @@ impl<L: sealed::Sealed<Lock: Guarded + ConditionLockable>> ConditionLock for L {
 pub struct Condition<L = RLock> {
     lock: L,
     waiters: raw::Waiters,
+    object: Object,
 }
 
 impl Condition {
@@ -111,6 +113,7 @@ impl Condition {
         /// static CONDITION: racefree::Condition = racefree::Condition::new();
         /// ```
         #[must_use]
+        #[track_caller]
         pub fn new() -> Self {
             Self::with_lock(RLock::new())
         }
@@ -133,13 +136,17 @@ impl<L: ConditionLock> Condition<L> {
         /// assert!(!not_empty.try_acquire());
         /// ```
         #[must_use]
+        #[track_caller]
         pub fn with_lock(lock: L) -> Self {
             Self {
                 lock,
                 waiters: raw::Waiters::new(),
+                object: Object::new("Condition"),
             }
         }
     }
+
+    crate::observe::named! { "let condition = racefree::Condition::new().named(\"changed\");" }
 
     /// Acquires the lock: see [`Lock::acquire`] or [`RLock::acquire`].
     ///
@@ -156,8 +163,9 @@ impl<L: ConditionLock> Condition<L> {
     /// # Ok::<(), racefree::ReleaseError>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn acquire(&self) {
-        self.lock.lock().acquire_by(|| Deadline::Never);
+        self.lock.lock().take("acquire", || Deadline::Never);
     }
 
     /// Acquires the lock if it is free: see [`Lock::try_acquire`] or [`RLock::try_acquire`].
@@ -173,8 +181,9 @@ impl<L: ConditionLock> Condition<L> {
     /// ```
     #[inline]
     #[must_use = "the lock may not have been acquired"]
+    #[track_caller]
     pub fn try_acquire(&self) -> bool {
-        self.lock.lock().attempt()
+        self.lock.lock().try_take("try_acquire")
     }
 
     /// Acquires the lock, waiting for it no longer than `timeout`: see [`Lock::acquire_timeout`] or
@@ -193,8 +202,10 @@ impl<L: ConditionLock> Condition<L> {
     /// ```
     #[inline]
     #[must_use = "the lock may not have been acquired"]
+    #[track_caller]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.lock.lock().acquire_by(|| Deadline::after(timeout))
+        let lock = self.lock.lock();
+        lock.take("acquire_timeout", || Deadline::after(timeout))
     }
 
     /// Acquires the lock, waiting for it no longer than until `deadline`: see
@@ -211,8 +222,10 @@ impl<L: ConditionLock> Condition<L> {
     /// ```
     #[inline]
     #[must_use = "the lock may not have been acquired"]
+    #[track_caller]
     pub fn acquire_until(&self, deadline: Instant) -> bool {
-        self.lock.lock().acquire_by(|| Deadline::At(deadline))
+        let lock = self.lock.lock();
+        lock.take("acquire_until", || Deadline::At(deadline))
     }
 
     /// Releases the lock: see [`Lock::release`] or [`RLock::release`].
@@ -229,8 +242,9 @@ impl<L: ConditionLock> Condition<L> {
     /// assert_eq!(Condition::new().release(), Err(ReleaseError::NotOwner));
     /// ```
     #[inline]
+    #[track_caller]
     pub fn release(&self) -> Result<(), ReleaseError> {
-        self.lock.lock().give_back()
+        self.lock.lock().give("release")
     }
 
     /// Acquires the lock, and releases it when the guard is dropped: Python's `with condition:`.
@@ -251,8 +265,9 @@ impl<L: ConditionLock> Condition<L> {
     /// # Ok::<(), racefree::NotOwnerError>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn guard(&self) -> Guard<'_, L::Lock> {
-        self.acquire();
+        self.lock.lock().take("guard", || Deadline::Never);
         Guard::new(self.lock.lock())
     }
 
@@ -272,8 +287,14 @@ impl<L: ConditionLock> Condition<L> {
     /// # Ok::<(), racefree::NotOwnerError>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_guard(&self) -> Option<Guard<'_, L::Lock>> {
-        self.try_acquire().then(|| Guard::new(self.lock.lock()))
+        let acquired = self.lock.lock().try_take("try_guard");
+        if acquired {
+            Some(Guard::new(self.lock.lock()))
+        } else {
+            None
+        }
     }
 
     /// As [`acquire_timeout`](Self::acquire_timeout), with a guard that releases when it is
@@ -292,9 +313,15 @@ impl<L: ConditionLock> Condition<L> {
     /// assert!(condition.guard_timeout(Duration::from_millis(1)).is_some());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn guard_timeout(&self, timeout: Duration) -> Option<Guard<'_, L::Lock>> {
-        let acquired = self.acquire_timeout(timeout);
-        acquired.then(|| Guard::new(self.lock.lock()))
+        let lock = self.lock.lock();
+        let acquired = lock.take("guard_timeout", || Deadline::after(timeout));
+        if acquired {
+            Some(Guard::new(lock))
+        } else {
+            None
+        }
     }
 
     /// As [`acquire_until`](Self::acquire_until), with a guard that releases when it is dropped.
@@ -310,9 +337,15 @@ impl<L: ConditionLock> Condition<L> {
     /// assert!(condition.guard_until(std::time::Instant::now()).is_some());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn guard_until(&self, deadline: Instant) -> Option<Guard<'_, L::Lock>> {
-        let acquired = self.acquire_until(deadline);
-        acquired.then(|| Guard::new(self.lock.lock()))
+        let lock = self.lock.lock();
+        let acquired = lock.take("guard_until", || Deadline::At(deadline));
+        if acquired {
+            Some(Guard::new(lock))
+        } else {
+            None
+        }
     }
 
     /// Gives up the lock, waits until notified, as long as it takes, and acquires the lock again.
@@ -345,8 +378,9 @@ impl<L: ConditionLock> Condition<L> {
     /// });
     /// # drop(guard);
     /// ```
+    #[track_caller]
     pub fn wait(&self) -> Result<(), NotOwnerError> {
-        self.wait_by(|| Deadline::Never).map(|_| ())
+        self.wait_by("wait", || Deadline::Never).map(|_| ())
     }
 
     /// As [`wait`](Self::wait), but waits no longer than `timeout` to be notified, and says whether
@@ -374,8 +408,9 @@ impl<L: ConditionLock> Condition<L> {
     /// assert!(!condition.wait_timeout(Duration::from_millis(1))?);
     /// # Ok::<(), racefree::NotOwnerError>(())
     /// ```
+    #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<bool, NotOwnerError> {
-        self.wait_by(|| Deadline::after(timeout))
+        self.wait_by("wait_timeout", || Deadline::after(timeout))
     }
 
     /// As [`wait_timeout`](Self::wait_timeout), but until `deadline`: for several waits that share
@@ -393,8 +428,9 @@ impl<L: ConditionLock> Condition<L> {
     /// assert!(!condition.wait_until(std::time::Instant::now())?);
     /// # Ok::<(), racefree::NotOwnerError>(())
     /// ```
+    #[track_caller]
     pub fn wait_until(&self, deadline: Instant) -> Result<bool, NotOwnerError> {
-        self.wait_by(|| Deadline::At(deadline))
+        self.wait_by("wait_until", || Deadline::At(deadline))
     }
 
     /// Waits, as often as need be, until `predicate` is true. It is asked under the lock: first of
@@ -420,8 +456,10 @@ impl<L: ConditionLock> Condition<L> {
     /// assert_eq!(asked, 1);
     /// # Ok::<(), racefree::NotOwnerError>(())
     /// ```
+    #[track_caller]
     pub fn wait_for(&self, predicate: impl FnMut() -> bool) -> Result<(), NotOwnerError> {
-        self.wait_for_by(predicate, || Deadline::Never).map(|_| ())
+        self.wait_for_by("wait_for", predicate, || Deadline::Never)
+            .map(|_| ())
     }
 
     /// As [`wait_for`](Self::wait_for), but no longer than `timeout` in all, and says whether the
@@ -443,12 +481,13 @@ impl<L: ConditionLock> Condition<L> {
     /// assert!(!condition.wait_for_timeout(|| false, Duration::from_millis(1))?);
     /// # Ok::<(), racefree::NotOwnerError>(())
     /// ```
+    #[track_caller]
     pub fn wait_for_timeout(
         &self,
         predicate: impl FnMut() -> bool,
         timeout: Duration,
     ) -> Result<bool, NotOwnerError> {
-        self.wait_for_by(predicate, || Deadline::after(timeout))
+        self.wait_for_by("wait_for_timeout", predicate, || Deadline::after(timeout))
     }
 
     /// As [`wait_for_timeout`](Self::wait_for_timeout), but until `deadline`: for several waits that
@@ -466,12 +505,13 @@ impl<L: ConditionLock> Condition<L> {
     /// assert!(!condition.wait_for_until(|| false, std::time::Instant::now())?);
     /// # Ok::<(), racefree::NotOwnerError>(())
     /// ```
+    #[track_caller]
     pub fn wait_for_until(
         &self,
         predicate: impl FnMut() -> bool,
         deadline: Instant,
     ) -> Result<bool, NotOwnerError> {
-        self.wait_for_by(predicate, || Deadline::At(deadline))
+        self.wait_for_by("wait_for_until", predicate, || Deadline::At(deadline))
     }
 
     /// Notifies those who wait, in the order in which they came, but no more than `n` of them. Never
@@ -498,12 +538,10 @@ impl<L: ConditionLock> Condition<L> {
     /// assert_eq!(condition.notify(1), Ok(()));
     /// ```
     #[inline]
+    #[track_caller]
     pub fn notify(&self, n: usize) -> Result<(), NotOwnerError> {
-        if !self.lock.lock().may_be_owned() {
-            return Err(NotOwnerError::Notify);
-        }
-        self.waiters.notify(n);
-        Ok(())
+        let call = self.object.call_with(Act::Wake, "notify", n as u64);
+        call.ends(self.notify_waiters(n))
     }
 
     /// Notifies all who wait: see [`notify`](Self::notify).
@@ -523,8 +561,10 @@ impl<L: ConditionLock> Condition<L> {
     /// # Ok::<(), racefree::NotOwnerError>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn notify_all(&self) -> Result<(), NotOwnerError> {
-        self.notify(queue::ALL)
+        let call = self.object.call(Act::Wake, "notify_all");
+        call.ends(self.notify_waiters(queue::ALL))
     }
 
     /// The number of threads that wait. Exact for a thread that holds the lock; the result may
@@ -540,7 +580,29 @@ impl<L: ConditionLock> Condition<L> {
         self.waiters.len() as usize
     }
 
-    fn wait_by(&self, deadline: impl FnOnce() -> Deadline) -> Result<bool, NotOwnerError> {
+    #[inline]
+    fn notify_waiters(&self, n: usize) -> Result<(), NotOwnerError> {
+        if !self.lock.lock().may_be_owned() {
+            return Err(NotOwnerError::Notify);
+        }
+        self.waiters.notify(n);
+        Ok(())
+    }
+
+    #[track_caller]
+    fn wait_by(
+        &self,
+        method: &'static str,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> Result<bool, NotOwnerError> {
+        let call = self.object.call(Act::Wait, method);
+        call.ends(self.wait_until_notified(deadline))
+    }
+
+    fn wait_until_notified(
+        &self,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> Result<bool, NotOwnerError> {
         let lock = self.lock.lock();
         if !lock.may_be_owned() {
             return Err(NotOwnerError::Wait);
@@ -549,8 +611,10 @@ impl<L: ConditionLock> Condition<L> {
         waited.map_err(|NotHeld| NotOwnerError::Wait)
     }
 
+    #[track_caller]
     fn wait_for_by(
         &self,
+        method: &'static str,
         mut predicate: impl FnMut() -> bool,
         deadline: impl FnOnce() -> Deadline,
     ) -> Result<bool, NotOwnerError> {
@@ -558,12 +622,15 @@ impl<L: ConditionLock> Condition<L> {
         if !lock.may_be_owned() {
             return Err(NotOwnerError::Wait);
         }
-        let waited = self.waiters.wait_for(&mut lock, |_| predicate(), deadline);
-        waited.map_err(|NotHeld| NotOwnerError::Wait)
+        let predicate = |_: &mut _| observe::users(&mut predicate);
+        let call = self.object.call(Act::Wait, method);
+        let waited = self.waiters.wait_for(&mut lock, predicate, deadline);
+        call.ends(waited.map_err(|NotHeld| NotOwnerError::Wait))
     }
 }
 
 impl<L: ConditionLock + Default> Default for Condition<L> {
+    #[track_caller]
     fn default() -> Self {
         Self::with_lock(L::default())
     }

@@ -9,6 +9,7 @@ use crate::error::NotOwnerError;
 use crate::guard::{ArcGuard, Guard, Guarded};
 use crate::lockable::sealed::{ConditionLockable, Suspendable};
 use crate::mutex::{ArcMutexGuard, MutexGuard};
+use crate::observe::{self, Act, Object};
 use crate::raw::{self, NotHeld, queue};
 use crate::sync::const_fn;
 
@@ -50,7 +51,7 @@ macro_rules! guard_of_data {
 guard_of_data!(MutexGuard<'_, T>);
 guard_of_data!(ArcMutexGuard<T>);
 #[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
-guard_of_data!(lock_api::MutexGuard<'_, crate::Lock, T>);
+guard_of_data!(lock_api::MutexGuard<'_, crate::lock::Lock, T>);
 
 macro_rules! guard_of_a_lock {
     ($Guard:ty) => {
@@ -111,6 +112,7 @@ guard_of_a_lock!(ArcGuard<L>);
 /// ```
 pub struct Condvar {
     waiters: raw::Waiters,
+    object: Object,
 }
 
 impl Condvar {
@@ -123,12 +125,16 @@ impl Condvar {
         /// static CHANGED: racefree::Condvar = racefree::Condvar::new();
         /// ```
         #[must_use]
+        #[track_caller]
         pub fn new() -> Self {
             Self {
                 waiters: raw::Waiters::new(),
+                object: Object::new("Condvar"),
             }
         }
     }
+
+    crate::observe::named! { "let condvar = racefree::Condvar::new().named(\"changed\");" }
 
     /// Unlocks the mutex, blocks until notified, and locks the mutex again.
     ///
@@ -357,8 +363,10 @@ impl Condvar {
     /// assert!(!racefree::Condvar::new().notify_one());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn notify_one(&self) -> bool {
-        self.notify(1) > 0
+        let call = self.object.call(Act::Wake, "notify_one");
+        call.ends(self.waiters.notify(1) > 0)
     }
 
     /// Notifies the `n` threads that have waited longest, or all if there are fewer, and returns
@@ -370,8 +378,10 @@ impl Condvar {
     /// assert_eq!(racefree::Condvar::new().notify(2), 0);
     /// ```
     #[inline]
+    #[track_caller]
     pub fn notify(&self, n: usize) -> usize {
-        self.waiters.notify(n)
+        let call = self.object.call_with(Act::Wake, "notify", n as u64);
+        call.ends(self.waiters.notify(n))
     }
 
     /// Notifies all threads that wait, and returns how many there were. Never blocks. See
@@ -383,8 +393,10 @@ impl Condvar {
     /// assert_eq!(racefree::Condvar::new().notify_all(), 0);
     /// ```
     #[inline]
+    #[track_caller]
     pub fn notify_all(&self) -> usize {
-        self.notify(queue::ALL)
+        let call = self.object.call(Act::Wake, "notify_all");
+        call.ends(self.waiters.notify(queue::ALL))
     }
 
     /// The number of threads that wait. Exact for a thread that holds the mutex of all waits; the
@@ -396,13 +408,18 @@ impl Condvar {
     /// assert_eq!(racefree::Condvar::new().n_waiting(), 0);
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn n_waiting(&self) -> usize {
         self.waiters.len() as usize
     }
 
     #[track_caller]
     fn wait_by(&self, guard: &impl CondvarGuard, deadline: Deadline) -> WaitTimeoutResult {
-        told(self.waiters.wait(guard, deadline))
+        let call = self.object.call(Act::Wait, "wait");
+        let waited = self.waiters.wait(guard, deadline);
+        let notified = matches!(waited, Ok(true));
+        call.ends(notified);
+        told(waited)
     }
 
     #[track_caller]
@@ -412,8 +429,12 @@ impl Condvar {
         mut condition: impl FnMut(&mut G::Data) -> bool,
         deadline: impl FnOnce() -> Deadline,
     ) -> WaitTimeoutResult {
-        let met = |guard: &mut G| !condition(guard.data());
-        told(self.waiters.wait_for(guard, met, deadline))
+        let met = |guard: &mut G| !observe::users(|| condition(guard.data()));
+        let call = self.object.call(Act::Wait, "wait_while");
+        let waited = self.waiters.wait_for(guard, met, deadline);
+        let met = matches!(waited, Ok(true));
+        call.ends(met);
+        told(waited)
     }
 }
 
@@ -427,6 +448,7 @@ fn told(waited: Result<bool, NotHeld>) -> WaitTimeoutResult {
 }
 
 impl Default for Condvar {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }

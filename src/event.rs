@@ -4,6 +4,7 @@ use core::fmt;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
+use crate::observe::{Act, Object};
 use crate::raw;
 use crate::sync::const_fn;
 
@@ -33,6 +34,7 @@ use crate::sync::const_fn;
 /// ```
 pub struct Event {
     raw: raw::Event,
+    object: Object,
 }
 
 impl Event {
@@ -45,12 +47,16 @@ impl Event {
         /// assert!(!racefree::Event::new().is_set());
         /// ```
         #[must_use]
+        #[track_caller]
         pub fn new() -> Self {
             Self {
                 raw: raw::Event::new(),
+                object: Object::new("Event"),
             }
         }
     }
+
+    crate::observe::named! { "let event = racefree::Event::new().named(\"ready\");" }
 
     /// Whether the event is set. Never waits.
     ///
@@ -63,8 +69,11 @@ impl Event {
     /// ```
     #[inline]
     #[must_use]
+    #[track_caller]
     pub fn is_set(&self) -> bool {
-        self.raw.is_set()
+        self.object
+            .call(Act::Look, "is_set")
+            .ends(self.raw.is_set())
     }
 
     /// Sets the event: all who wait go on, and nobody who comes has to wait. Never waits.
@@ -80,8 +89,11 @@ impl Event {
     /// event.wait();
     /// ```
     #[inline]
+    #[track_caller]
     pub fn set(&self) {
+        let call = self.object.call(Act::Wake, "set");
         self.raw.set();
+        call.ends(());
     }
 
     /// Clears the event: who comes now has to wait until it is set again. Never waits.
@@ -97,8 +109,11 @@ impl Event {
     /// assert!(!event.is_set());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn clear(&self) {
+        let call = self.object.call(Act::Reset, "clear");
         self.raw.clear();
+        call.ends(());
     }
 
     /// Waits until the event is set, as long as it takes.
@@ -113,8 +128,10 @@ impl Event {
     /// event.wait();
     /// ```
     #[inline]
+    #[track_caller]
     pub fn wait(&self) {
-        self.raw.wait_by(|| Deadline::Never);
+        let call = self.object.call(Act::Wait, "wait");
+        call.ends(self.raw.wait_by(|| Deadline::Never));
     }
 
     /// Waits until the event is set, no longer than `timeout`, and says whether it was.
@@ -135,8 +152,10 @@ impl Event {
     /// assert!(event.wait_timeout(Duration::from_millis(1)));
     /// ```
     #[inline]
+    #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.raw.wait_by(|| Deadline::after(timeout))
+        let call = self.object.call(Act::Wait, "wait_timeout");
+        call.ends(self.raw.wait_by(|| Deadline::after(timeout)))
     }
 
     /// Waits until the event is set, no longer than until `deadline`, and says whether it was.
@@ -152,12 +171,15 @@ impl Event {
     /// assert!(!event.wait_until(Instant::now() + Duration::from_millis(1)));
     /// ```
     #[inline]
+    #[track_caller]
     pub fn wait_until(&self, deadline: Instant) -> bool {
-        self.raw.wait_by(|| Deadline::At(deadline))
+        let call = self.object.call(Act::Wait, "wait_until");
+        call.ends(self.raw.wait_by(|| Deadline::At(deadline)))
     }
 }
 
 impl Default for Event {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }
@@ -166,7 +188,7 @@ impl Default for Event {
 /// As Python's `repr`: `<racefree::Event at 0x7ffd5e0f1c2c: unset>`.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.is_set() { "set" } else { "unset" };
+        let state = if self.raw.is_set() { "set" } else { "unset" };
         write!(f, "<racefree::Event at {:p}: {state}>", &raw const *self)
     }
 }

@@ -8,6 +8,7 @@ use std::thread;
 
 use crate::error::ReleaseError;
 use crate::lockable::sealed::{ConditionLockable, Lockable, Suspendable};
+use crate::observe::{Act, GUARD_DROPPED, Here};
 use crate::sync::unless_deadlocked;
 
 /// What a guard can hold: implemented by this crate's primitives, and by nothing else.
@@ -48,14 +49,17 @@ pub(crate) type SameThread = std::sync::MutexGuard<'static, ()>;
 #[must_use = "a guard that is not bound to a name is dropped, and releases, at once"]
 pub struct Guard<'a, P: Guarded> {
     primitive: &'a P,
+    acquired: Here,
     release: PhantomData<P::Release>,
 }
 
 impl<'a, P: Guarded> Guard<'a, P> {
     /// A guard over what the caller has just acquired.
+    #[track_caller]
     pub(crate) fn new(primitive: &'a P) -> Self {
         Self {
             primitive,
+            acquired: Here::new(),
             release: PhantomData,
         }
     }
@@ -75,8 +79,9 @@ impl<'a, P: Guarded> Guard<'a, P> {
     /// assert_eq!(guard.release(), Err(racefree::ReleaseError::Unlocked));
     /// # Ok::<(), racefree::ReleaseError>(())
     /// ```
+    #[track_caller]
     pub fn release(self) -> Result<(), ReleaseError> {
-        let released = self.primitive.give_back();
+        let released = self.primitive.give("release");
         mem::forget(self);
         released
     }
@@ -85,7 +90,11 @@ impl<'a, P: Guarded> Guard<'a, P> {
 impl<P: Guarded> Drop for Guard<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        release_dropped(|| self.primitive.give_back());
+        release_dropped(|| {
+            let object = self.primitive.object();
+            let call = object.call_at(Act::Give, GUARD_DROPPED, None, self.acquired);
+            call.ends(self.primitive.give_back())
+        });
     }
 }
 
@@ -130,14 +139,17 @@ impl<P: Guarded + fmt::Debug> fmt::Debug for Guard<'_, P> {
 #[must_use = "a guard that is not bound to a name is dropped, and releases, at once"]
 pub struct ArcGuard<P: Guarded> {
     primitive: Arc<P>,
+    acquired: Here,
     release: PhantomData<P::Release>,
 }
 
 impl<P: Guarded> ArcGuard<P> {
     /// A guard over what the caller has just acquired.
+    #[track_caller]
     pub(crate) fn new(primitive: &Arc<P>) -> Self {
         Self {
             primitive: Arc::clone(primitive),
+            acquired: Here::new(),
             release: PhantomData,
         }
     }
@@ -156,18 +168,23 @@ impl<P: Guarded> ArcGuard<P> {
     /// assert!(!lock.locked());
     /// # Ok::<(), racefree::ReleaseError>(())
     /// ```
+    #[track_caller]
     pub fn release(self) -> Result<(), ReleaseError> {
         let guard = mem::ManuallyDrop::new(self);
         // SAFETY: it is moved out of a guard that is not dropped.
         let primitive = unsafe { ptr::read(&raw const guard.primitive) };
-        primitive.give_back()
+        primitive.give("release")
     }
 }
 
 impl<P: Guarded> Drop for ArcGuard<P> {
     #[inline]
     fn drop(&mut self) {
-        release_dropped(|| self.primitive.give_back());
+        release_dropped(|| {
+            let object = self.primitive.object();
+            let call = object.call_at(Act::Give, GUARD_DROPPED, None, self.acquired);
+            call.ends(self.primitive.give_back())
+        });
     }
 }
 
@@ -230,8 +247,10 @@ macro_rules! guards {
             /// # drop(guard);
             /// ```
             #[inline]
+            #[track_caller]
             pub fn try_guard(&self) -> Option<Guard<'_, Self>> {
-                self.try_acquire().then(|| Guard::new(self))
+                let acquired = self.try_take("try_guard");
+                if acquired { Some(Guard::new(self)) } else { None }
             }
 
             /// As [`acquire_timeout`](Self::acquire_timeout), with a guard that releases when it is
@@ -248,8 +267,10 @@ macro_rules! guards {
             /// assert!(guard.is_some());
             /// ```
             #[inline]
+            #[track_caller]
             pub fn guard_timeout(&self, timeout: Duration) -> Option<Guard<'_, Self>> {
-                self.acquire_timeout(timeout).then(|| Guard::new(self))
+                let acquired = self.take("guard_timeout", || Deadline::after(timeout));
+                if acquired { Some(Guard::new(self)) } else { None }
             }
 
             /// As [`acquire_until`](Self::acquire_until), with a guard that releases when it is
@@ -265,8 +286,10 @@ macro_rules! guards {
             /// assert!(primitive.guard_until(Instant::now()).is_some());
             /// ```
             #[inline]
+            #[track_caller]
             pub fn guard_until(&self, deadline: Instant) -> Option<Guard<'_, Self>> {
-                self.acquire_until(deadline).then(|| Guard::new(self))
+                let acquired = self.take("guard_until", || Deadline::At(deadline));
+                if acquired { Some(Guard::new(self)) } else { None }
             }
 
             /// As [`guard`](Self::guard), with a guard that borrows nothing.
@@ -283,8 +306,9 @@ macro_rules! guards {
             /// # drop(guard);
             /// ```
             #[inline]
+            #[track_caller]
             pub fn guard_arc(self: &Arc<Self>) -> ArcGuard<Self> {
-                self.acquire();
+                self.take("guard_arc", || Deadline::Never);
                 ArcGuard::new(self)
             }
 
@@ -300,8 +324,10 @@ macro_rules! guards {
             /// assert!(primitive.try_guard_arc().is_some());
             /// ```
             #[inline]
+            #[track_caller]
             pub fn try_guard_arc(self: &Arc<Self>) -> Option<ArcGuard<Self>> {
-                self.try_acquire().then(|| ArcGuard::new(self))
+                let acquired = self.try_take("try_guard_arc");
+                if acquired { Some(ArcGuard::new(self)) } else { None }
             }
 
             /// As [`guard_timeout`](Self::guard_timeout), with a guard that borrows nothing.
@@ -317,8 +343,10 @@ macro_rules! guards {
             /// assert!(primitive.guard_arc_timeout(Duration::from_millis(1)).is_some());
             /// ```
             #[inline]
+            #[track_caller]
             pub fn guard_arc_timeout(self: &Arc<Self>, timeout: Duration) -> Option<ArcGuard<Self>> {
-                self.acquire_timeout(timeout).then(|| ArcGuard::new(self))
+                let acquired = self.take("guard_arc_timeout", || Deadline::after(timeout));
+                if acquired { Some(ArcGuard::new(self)) } else { None }
             }
 
             /// As [`guard_until`](Self::guard_until), with a guard that borrows nothing.
@@ -334,8 +362,10 @@ macro_rules! guards {
             /// assert!(primitive.guard_arc_until(Instant::now()).is_some());
             /// ```
             #[inline]
+            #[track_caller]
             pub fn guard_arc_until(self: &Arc<Self>, deadline: Instant) -> Option<ArcGuard<Self>> {
-                self.acquire_until(deadline).then(|| ArcGuard::new(self))
+                let acquired = self.take("guard_arc_until", || Deadline::At(deadline));
+                if acquired { Some(ArcGuard::new(self)) } else { None }
             }
         }
     };

@@ -13,6 +13,10 @@ mod guard;
 pub mod guide {
     #![doc = include_str!("../docs/guide.md")]
 
+    pub mod failing {
+        #![doc = include_str!("../docs/guide/failing.md")]
+    }
+
     pub mod pitfalls {
         #![doc = include_str!("../docs/guide/pitfalls.md")]
     }

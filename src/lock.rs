@@ -8,6 +8,7 @@ use crate::deadline::Deadline;
 use crate::error::ReleaseError;
 use crate::guard::{ArcGuard, Guard, Guarded, guards};
 use crate::lockable::sealed::{ConditionLockable, Lockable, Suspendable};
+use crate::observe::{Act, GIVES_UP, Object, TAKES_AGAIN};
 use crate::raw;
 use crate::sync::const_fn;
 
@@ -38,6 +39,7 @@ use crate::sync::const_fn;
 /// ```
 pub struct Lock {
     raw: raw::Lock,
+    object: Object,
 }
 
 impl Lock {
@@ -50,12 +52,16 @@ impl Lock {
         /// assert!(!racefree::Lock::new().locked());
         /// ```
         #[must_use]
+        #[track_caller]
         pub fn new() -> Self {
             Self {
                 raw: raw::Lock::new(),
+                object: Object::new("Lock"),
             }
         }
     }
+
+    crate::observe::named! { "let lock = racefree::Lock::new().named(\"names\");" }
 
     /// Acquires the lock, and waits for it as long as it takes.
     ///
@@ -69,8 +75,9 @@ impl Lock {
     /// assert!(lock.locked());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn acquire(&self) {
-        self.acquire_by(|| Deadline::Never);
+        self.take("acquire", || Deadline::Never);
     }
 
     /// Acquires the lock if it is free, and says whether it did. Never waits.
@@ -86,8 +93,9 @@ impl Lock {
     /// ```
     #[inline]
     #[must_use = "the lock may not have been acquired"]
+    #[track_caller]
     pub fn try_acquire(&self) -> bool {
-        self.raw.try_acquire()
+        self.try_take("try_acquire")
     }
 
     /// Acquires the lock, waiting for it no longer than `timeout`, and says whether it did.
@@ -106,8 +114,9 @@ impl Lock {
     /// ```
     #[inline]
     #[must_use = "the lock may not have been acquired"]
+    #[track_caller]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.acquire_by(|| Deadline::after(timeout))
+        self.take("acquire_timeout", || Deadline::after(timeout))
     }
 
     /// Acquires the lock, waiting for it no longer than until `deadline`, and says whether it did.
@@ -126,8 +135,9 @@ impl Lock {
     /// ```
     #[inline]
     #[must_use = "the lock may not have been acquired"]
+    #[track_caller]
     pub fn acquire_until(&self, deadline: Instant) -> bool {
-        self.acquire_by(|| Deadline::At(deadline))
+        self.take("acquire_until", || Deadline::At(deadline))
     }
 
     /// Releases the lock, whichever thread acquired it. Never waits.
@@ -149,8 +159,9 @@ impl Lock {
     /// # Ok::<(), ReleaseError>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn release(&self) -> Result<(), ReleaseError> {
-        self.raw.release()
+        self.give("release")
     }
 
     /// Whether somebody holds the lock. By the time you look, that may have changed.
@@ -162,8 +173,11 @@ impl Lock {
     /// assert!(!lock.locked());
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn locked(&self) -> bool {
-        self.raw.locked()
+        self.object
+            .call(Act::Look, "locked")
+            .ends(self.raw.locked())
     }
 
     /// Acquires the lock, waiting as long as it takes, and releases it when the guard is dropped.
@@ -181,8 +195,9 @@ impl Lock {
     /// assert!(!lock.locked());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn guard(&self) -> Guard<'_, Self> {
-        self.acquire();
+        self.take("guard", || Deadline::Never);
         Guard::new(self)
     }
 }
@@ -190,6 +205,7 @@ impl Lock {
 guards!(Lock, "::new()");
 
 impl Default for Lock {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }
@@ -198,13 +214,22 @@ impl Default for Lock {
 /// As Python's `repr`: `<unlocked racefree::Lock at 0x7ffd5e0f1c2c>`.
 impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.locked() { "locked" } else { "unlocked" };
+        let state = if self.raw.locked() {
+            "locked"
+        } else {
+            "unlocked"
+        };
         write!(f, "<{state} racefree::Lock at {:p}>", &raw const *self)
     }
 }
 
 impl Lockable for Lock {
     type Release = ();
+
+    #[inline]
+    fn object(&self) -> &Object {
+        &self.object
+    }
 
     #[inline]
     fn attempt(&self) -> bool {
@@ -232,10 +257,13 @@ impl ConditionLockable for Lock {
 
 impl Suspendable for Lock {
     fn release_save(&self) -> Option<u32> {
-        self.raw.release().ok().map(|()| 1)
+        let call = self.object.call(Act::Give, GIVES_UP);
+        call.ends(self.raw.release().ok().map(|()| 1))
     }
 
     fn acquire_restore(&self, _saved: u32, among_others: bool) {
+        let call = self.object.call(Act::Take, TAKES_AGAIN);
         self.raw.acquire_restore(among_others);
+        call.ends(());
     }
 }

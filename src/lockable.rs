@@ -4,12 +4,16 @@
 pub(crate) mod sealed {
     use crate::deadline::Deadline;
     use crate::error::ReleaseError;
+    use crate::observe::{Act, Object};
 
     /// Something that can be acquired and released. The names are not those of the public methods,
     /// so that a bound on [`Guarded`](crate::Guarded) hides none of a user's traits.
     pub trait Lockable {
         /// A type that is `Send` if the release may come from another thread than the acquire.
         type Release;
+
+        /// What watches it.
+        fn object(&self) -> &Object;
 
         /// Acquires without blocking.
         fn attempt(&self) -> bool;
@@ -24,6 +28,28 @@ pub(crate) mod sealed {
         #[inline]
         fn acquire_by(&self, deadline: impl FnOnce() -> Deadline) -> bool {
             self.attempt() || self.acquire_slow(deadline())
+        }
+
+        /// As [`acquire_by`](Self::acquire_by), for a caller of this public method.
+        #[inline]
+        #[track_caller]
+        fn take(&self, method: &'static str, deadline: impl FnOnce() -> Deadline) -> bool {
+            let call = self.object().call(Act::Take, method);
+            call.ends(self.acquire_by(deadline))
+        }
+
+        /// As [`attempt`](Self::attempt), for a caller of this public method.
+        #[inline]
+        #[track_caller]
+        fn try_take(&self, method: &'static str) -> bool {
+            self.object().call(Act::Take, method).ends(self.attempt())
+        }
+
+        /// As [`give_back`](Self::give_back), for a caller of this public method.
+        #[inline]
+        #[track_caller]
+        fn give(&self, method: &'static str) -> Result<(), ReleaseError> {
+            self.object().call(Act::Give, method).ends(self.give_back())
         }
     }
 

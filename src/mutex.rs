@@ -1,6 +1,6 @@
 //! Data in a lock: what Rust has in the place of a lock beside its data.
 //!
-//! A [`raw::Lock`](Lock), and the data that its holder has to itself. The guard is the only way to
+//! A [`raw::Lock`], and the data that its holder has to itself. The guard is the only way to
 //! both, so the two invariants are the lock's: one guard at a time, and each sees what the one
 //! before it wrote. (models `mutex::*`)
 
@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
-use crate::raw::Lock;
+use crate::observe::{Act, Here, Object};
+use crate::raw;
 use crate::sync::{UnsafeCell, const_fn};
 use guard::{Relock, Unlock};
 
@@ -42,8 +43,14 @@ pub use guard::{ArcMutexGuard, MappedMutexGuard, MutexGuard};
 /// assert_eq!(NAMES.lock().len(), 2);
 /// ```
 pub struct Mutex<T: ?Sized> {
-    lock: Lock,
+    lock: Watched,
     data: UnsafeCell<T>,
+}
+
+/// The lock, and what watches it.
+struct Watched {
+    raw: raw::Lock,
+    object: Object,
 }
 
 // SAFETY: with the mutex the data is sent.
@@ -66,12 +73,31 @@ impl<T> Mutex<T> {
         /// assert_eq!(*racefree::Mutex::new(1).lock(), 1);
         /// ```
         #[must_use]
+        #[track_caller]
         pub fn new(data: T) -> Self {
             Self {
-                lock: Lock::new(),
+                lock: Watched {
+                    raw: raw::Lock::new(),
+                    object: Object::new("Mutex"),
+                },
                 data: UnsafeCell::new(data),
             }
         }
+    }
+
+    /// Gives it a name, by which the reports of failing checks call it: see
+    /// [`model`](crate::model). Otherwise this is compiled to nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = racefree::Mutex::new(0).named("count");
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.lock.object = self.lock.object.named(name);
+        self
     }
 
     /// The data. Never waits: nobody else can have the mutex.
@@ -95,6 +121,7 @@ impl<T> Mutex<T> {
     /// assert_eq!(mutex.get_cloned(), [1]);
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn get_cloned(&self) -> T
     where
         T: Clone,
@@ -112,6 +139,7 @@ impl<T> Mutex<T> {
     /// mutex.set(2);
     /// assert_eq!(*mutex.lock(), 2);
     /// ```
+    #[track_caller]
     pub fn set(&self, data: T) {
         drop(self.replace(data));
     }
@@ -126,6 +154,7 @@ impl<T> Mutex<T> {
     /// assert_eq!(mutex.replace(2), 1);
     /// ```
     #[must_use = "use `set` to drop the old data"]
+    #[track_caller]
     pub fn replace(&self, data: T) -> T {
         mem::replace(&mut *self.lock(), data)
     }
@@ -145,8 +174,9 @@ impl<T: ?Sized> Mutex<T> {
     /// assert_eq!(*mutex.lock(), 2);
     /// ```
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.lock.acquire();
+        self.lock.acquire("lock");
         MutexGuard::new(self)
     }
 
@@ -161,8 +191,14 @@ impl<T: ?Sized> Mutex<T> {
     /// # drop(guard);
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.lock.try_acquire().then(|| MutexGuard::new(self))
+        let locked = self.lock.try_acquire("try_lock");
+        if locked {
+            Some(MutexGuard::new(self))
+        } else {
+            None
+        }
     }
 
     /// Locks the mutex, blocking no longer than `timeout`: see
@@ -180,9 +216,15 @@ impl<T: ?Sized> Mutex<T> {
     /// # drop(guard);
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_lock_for(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
-        let locked = self.acquire_by(|| Deadline::after(timeout));
-        locked.then(|| MutexGuard::new(self))
+        let deadline = || Deadline::after(timeout);
+        let locked = self.lock.acquire_by("try_lock_for", deadline);
+        if locked {
+            Some(MutexGuard::new(self))
+        } else {
+            None
+        }
     }
 
     /// Locks the mutex, waiting for it no longer than until `deadline`: for several waits that
@@ -195,9 +237,15 @@ impl<T: ?Sized> Mutex<T> {
     /// assert!(mutex.try_lock_until(std::time::Instant::now()).is_some());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_lock_until(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
-        let locked = self.acquire_by(|| Deadline::At(deadline));
-        locked.then(|| MutexGuard::new(self))
+        let deadline = || Deadline::At(deadline);
+        let locked = self.lock.acquire_by("try_lock_until", deadline);
+        if locked {
+            Some(MutexGuard::new(self))
+        } else {
+            None
+        }
     }
 
     /// The data, without locking: nobody else can have the mutex.
@@ -222,8 +270,10 @@ impl<T: ?Sized> Mutex<T> {
     /// assert!(!racefree::Mutex::new(1).is_locked());
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn is_locked(&self) -> bool {
-        self.lock.locked()
+        let call = self.lock.object.call(Act::Look, "is_locked");
+        call.ends(self.lock.raw.locked())
     }
 
     /// Runs `access` on the data while the mutex is locked. Blocks until it is, as
@@ -235,6 +285,7 @@ impl<T: ?Sized> Mutex<T> {
     /// let mutex = racefree::Mutex::new(vec![1]);
     /// assert_eq!(mutex.with_mut(|list| list.pop()), Some(1));
     /// ```
+    #[track_caller]
     pub fn with_mut<R>(&self, access: impl FnOnce(&mut T) -> R) -> R {
         access(&mut self.lock())
     }
@@ -255,8 +306,9 @@ impl<T: ?Sized> Mutex<T> {
     /// assert_eq!(*mutex.lock(), 2);
     /// ```
     #[inline]
+    #[track_caller]
     pub fn lock_arc(self: &Arc<Self>) -> ArcMutexGuard<T> {
-        self.lock.acquire();
+        self.lock.acquire("lock_arc");
         ArcMutexGuard::new(self)
     }
 
@@ -275,8 +327,14 @@ impl<T: ?Sized> Mutex<T> {
     /// # drop(guard);
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_lock_arc(self: &Arc<Self>) -> Option<ArcMutexGuard<T>> {
-        self.lock.try_acquire().then(|| ArcMutexGuard::new(self))
+        let locked = self.lock.try_acquire("try_lock_arc");
+        if locked {
+            Some(ArcMutexGuard::new(self))
+        } else {
+            None
+        }
     }
 
     /// Locks the mutex, blocking no longer than `timeout`: see
@@ -295,9 +353,15 @@ impl<T: ?Sized> Mutex<T> {
     /// # drop(guard);
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_lock_arc_for(self: &Arc<Self>, timeout: Duration) -> Option<ArcMutexGuard<T>> {
-        let locked = self.acquire_by(|| Deadline::after(timeout));
-        locked.then(|| ArcMutexGuard::new(self))
+        let deadline = || Deadline::after(timeout);
+        let locked = self.lock.acquire_by("try_lock_arc_for", deadline);
+        if locked {
+            Some(ArcMutexGuard::new(self))
+        } else {
+            None
+        }
     }
 
     /// Locks the mutex, blocking no longer than until `deadline`. See [`lock_arc`](Self::lock_arc)
@@ -313,9 +377,15 @@ impl<T: ?Sized> Mutex<T> {
     /// assert!(Arc::new(Mutex::new(1)).try_lock_arc_until(Instant::now()).is_some());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_lock_arc_until(self: &Arc<Self>, deadline: Instant) -> Option<ArcMutexGuard<T>> {
-        let locked = self.acquire_by(|| Deadline::At(deadline));
-        locked.then(|| ArcMutexGuard::new(self))
+        let deadline = || Deadline::At(deadline);
+        let locked = self.lock.acquire_by("try_lock_arc_until", deadline);
+        if locked {
+            Some(ArcMutexGuard::new(self))
+        } else {
+            None
+        }
     }
 
     /// Unlocks the mutex whose guard was forgotten ([`core::mem::forget`]), as where C code holds
@@ -336,30 +406,30 @@ impl<T: ?Sized> Mutex<T> {
     /// assert!(!mutex.is_locked());
     /// ```
     #[inline]
+    #[track_caller]
     pub unsafe fn force_unlock(&self) {
-        drop(Unlock(&self.lock));
-    }
-
-    #[inline]
-    fn acquire_by(&self, deadline: impl FnOnce() -> Deadline) -> bool {
-        self.lock.try_acquire() || self.lock.acquire_slow(deadline())
+        drop(Unlock::of(&self.lock, Here::new()));
     }
 
     /// Runs `run` while the mutex, which the caller has locked, is unlocked.
+    #[track_caller]
     fn unlocked<R>(&self, run: impl FnOnce() -> R) -> R {
-        drop(Unlock(&self.lock));
-        let _relock = Relock(&self.lock);
+        let here = Here::new();
+        drop(Unlock::of(&self.lock, here));
+        let _relock = Relock::of(&self.lock, here);
         run()
     }
 }
 
 impl<T: Default> Default for Mutex<T> {
+    #[track_caller]
     fn default() -> Self {
         Self::new(T::default())
     }
 }
 
 impl<T> From<T> for Mutex<T> {
+    #[track_caller]
     fn from(data: T) -> Self {
         Self::new(data)
     }
@@ -374,5 +444,29 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
             None => out.field("data", &format_args!("<locked>")),
         };
         out.finish()
+    }
+}
+
+impl Watched {
+    #[inline]
+    #[track_caller]
+    fn acquire(&self, method: &'static str) {
+        let call = self.object.call(Act::Take, method);
+        self.raw.acquire();
+        call.ends(());
+    }
+
+    #[inline]
+    #[track_caller]
+    fn try_acquire(&self, method: &'static str) -> bool {
+        let call = self.object.call(Act::Take, method);
+        call.ends(self.raw.try_acquire())
+    }
+
+    #[inline]
+    #[track_caller]
+    fn acquire_by(&self, method: &'static str, deadline: impl FnOnce() -> Deadline) -> bool {
+        let call = self.object.call(Act::Take, method);
+        call.ends(self.raw.try_acquire() || self.raw.acquire_slow(deadline()))
     }
 }

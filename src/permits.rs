@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::error::ReleaseError;
 use crate::guard::release_dropped;
+use crate::observe::Here;
 
 /// What a [`Permits`] can be of: a [`Semaphore`](crate::Semaphore) or a
 /// [`BoundedSemaphore`](crate::BoundedSemaphore), by reference or in an [`Arc`]. Implemented for
@@ -14,11 +15,11 @@ use crate::guard::release_dropped;
 pub trait OfPermits: sealed::Sealed {}
 
 pub(crate) mod sealed {
-    use super::{Deref, ReleaseError};
+    use super::{Deref, Here, ReleaseError};
 
     pub trait Counted {
         /// As the semaphore's `release_n`.
-        fn give_back_n(&self, n: u32) -> Result<(), ReleaseError>;
+        fn give_back_n(&self, n: u32, acquired: Here) -> Result<(), ReleaseError>;
     }
 
     pub trait Sealed: Clone + Deref<Target: Counted> {}
@@ -61,6 +62,7 @@ impl<S: sealed::Counted> sealed::Sealed for Arc<S> {}
 pub struct Permits<S: OfPermits> {
     semaphore: S,
     count: u32,
+    acquired: Here,
 }
 
 // A panic under a guard poisons nothing.
@@ -69,8 +71,13 @@ impl<S: OfPermits> RefUnwindSafe for Permits<S> {}
 
 impl<S: OfPermits> Permits<S> {
     /// A guard over what the caller has just acquired.
+    #[track_caller]
     pub(crate) fn new(semaphore: S, count: u32) -> Self {
-        Self { semaphore, count }
+        Self {
+            semaphore,
+            count,
+            acquired: Here::new(),
+        }
     }
 
     /// How many permits it holds.
@@ -97,6 +104,7 @@ impl<S: OfPermits> Permits<S> {
     /// assert_eq!((permits.count(), two.count()), (1, 2));
     /// ```
     #[must_use = "a guard that is not bound to a name is dropped, and releases, at once"]
+    #[track_caller]
     pub fn split(&mut self, n: u32) -> Option<Self> {
         self.count = self.count.checked_sub(n)?;
         Some(Self::new(self.semaphore.clone(), n))
@@ -165,7 +173,7 @@ impl<S: OfPermits> Permits<S> {
     fn give_back(&mut self) -> Result<(), ReleaseError> {
         match mem::take(&mut self.count) {
             0 => Ok(()),
-            count => self.semaphore.give_back_n(count),
+            count => self.semaphore.give_back_n(count, self.acquired),
         }
     }
 }
@@ -209,7 +217,7 @@ macro_rules! several {
             /// ```
             #[track_caller]
             pub fn acquire_n(&self, n: u32) {
-                self.acquire_n_by(n, || Deadline::Never);
+                self.acquire_n_by("acquire_n", n, || Deadline::Never);
             }
 
             /// Acquires `n` permits at once, or none, and returns whether it did. Never blocks.
@@ -229,7 +237,7 @@ macro_rules! several {
             #[track_caller]
             #[must_use = "the permits may not have been acquired"]
             pub fn try_acquire_n(&self, n: u32) -> bool {
-                self.acquire_n_by(n, || Deadline::Now)
+                self.acquire_n_by("try_acquire_n", n, || Deadline::Now)
             }
 
             /// As [`acquire_n`](Self::acquire_n), but blocks no longer than `timeout`, and returns
@@ -251,7 +259,7 @@ macro_rules! several {
             #[track_caller]
             #[must_use = "the permits may not have been acquired"]
             pub fn acquire_n_timeout(&self, n: u32, timeout: Duration) -> bool {
-                self.acquire_n_by(n, || Deadline::after(timeout))
+                self.acquire_n_by("acquire_n", n, || Deadline::after(timeout))
             }
 
             /// As [`acquire_n_timeout`](Self::acquire_n_timeout), but until `deadline`.
@@ -269,7 +277,7 @@ macro_rules! several {
             #[track_caller]
             #[must_use = "the permits may not have been acquired"]
             pub fn acquire_n_until(&self, n: u32, deadline: Instant) -> bool {
-                self.acquire_n_by(n, || Deadline::At(deadline))
+                self.acquire_n_by("acquire_n", n, || Deadline::At(deadline))
             }
 
             /// Acquires all permits that there are, and returns their number. Never blocks.
@@ -281,20 +289,29 @@ macro_rules! several {
             /// assert_eq!(semaphore.drain(), 3);
             /// assert_eq!(semaphore.drain(), 0);
             /// ```
+            #[track_caller]
             pub fn drain(&self) -> u32 {
-                self.permits.drain()
+                self.object.call(Act::Look, "drain").ends(self.permits.drain())
             }
 
             #[track_caller]
-            fn acquire_n_by(&self, n: u32, deadline: impl FnOnce() -> Deadline) -> bool {
+            fn acquire_n_by(
+                &self,
+                method: &'static str,
+                n: u32,
+                deadline: impl FnOnce() -> Deadline,
+            ) -> bool {
                 assert!(n <= self.most(), "more permits than there can be");
-                self.permits.try_acquire(n) || self.permits.acquire_slow(n, deadline())
+                let call = self.object.call_with(Act::Take, method, u64::from(n));
+                call.ends(self.permits.try_acquire(n) || self.permits.acquire_slow(n, deadline()))
             }
         }
 
         impl Counted for $Semaphore {
-            fn give_back_n(&self, n: u32) -> Result<(), ReleaseError> {
-                self.release_n(n)
+            fn give_back_n(&self, n: u32, acquired: Here) -> Result<(), ReleaseError> {
+                let count = Some(u64::from(n));
+                let call = self.object.call_at(Act::Give, GUARD_DROPPED, count, acquired);
+                call.ends(self.add(n))
             }
         }
 
@@ -338,7 +355,7 @@ macro_rules! several {
             /// ```
             #[track_caller]
             pub fn try_guard_n(&self, n: u32) -> Option<Permits<&Self>> {
-                self.try_acquire_n(n).then(|| Permits::new(self, n))
+                if self.try_acquire_n(n) { Some(Permits::new(self, n)) } else { None }
             }
 
             /// As [`acquire_n_timeout`](Self::acquire_n_timeout), with a guard that releases the
@@ -357,7 +374,7 @@ macro_rules! several {
             /// ```
             #[track_caller]
             pub fn guard_n_timeout(&self, n: u32, timeout: Duration) -> Option<Permits<&Self>> {
-                self.acquire_n_timeout(n, timeout).then(|| Permits::new(self, n))
+                if self.acquire_n_timeout(n, timeout) { Some(Permits::new(self, n)) } else { None }
             }
 
             /// As [`acquire_n_until`](Self::acquire_n_until), with a guard that releases the
@@ -376,7 +393,7 @@ macro_rules! several {
             /// ```
             #[track_caller]
             pub fn guard_n_until(&self, n: u32, deadline: Instant) -> Option<Permits<&Self>> {
-                self.acquire_n_until(n, deadline).then(|| Permits::new(self, n))
+                if self.acquire_n_until(n, deadline) { Some(Permits::new(self, n)) } else { None }
             }
 
             /// As [`acquire_n`](Self::acquire_n), with a guard that borrows nothing that releases the permits when it is
@@ -418,7 +435,7 @@ macro_rules! several {
             /// ```
             #[track_caller]
             pub fn try_guard_n_arc(self: &Arc<Self>, n: u32) -> Option<Permits<Arc<Self>>> {
-                self.try_acquire_n(n).then(|| Permits::new(Arc::clone(self), n))
+                if self.try_acquire_n(n) { Some(Permits::new(Arc::clone(self), n)) } else { None }
             }
 
             /// As [`acquire_n_timeout`](Self::acquire_n_timeout), with a guard that borrows nothing that releases the
@@ -437,7 +454,7 @@ macro_rules! several {
             /// ```
             #[track_caller]
             pub fn guard_n_arc_timeout(self: &Arc<Self>, n: u32, timeout: Duration) -> Option<Permits<Arc<Self>>> {
-                self.acquire_n_timeout(n, timeout).then(|| Permits::new(Arc::clone(self), n))
+                if self.acquire_n_timeout(n, timeout) { Some(Permits::new(Arc::clone(self), n)) } else { None }
             }
 
             /// As [`acquire_n_until`](Self::acquire_n_until), with a guard that borrows nothing that releases the
@@ -456,7 +473,7 @@ macro_rules! several {
             /// ```
             #[track_caller]
             pub fn guard_n_arc_until(self: &Arc<Self>, n: u32, deadline: Instant) -> Option<Permits<Arc<Self>>> {
-                self.acquire_n_until(n, deadline).then(|| Permits::new(Arc::clone(self), n))
+                if self.acquire_n_until(n, deadline) { Some(Permits::new(Arc::clone(self), n)) } else { None }
             }
         }
     };

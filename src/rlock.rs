@@ -8,6 +8,7 @@ use crate::deadline::Deadline;
 use crate::error::ReleaseError;
 use crate::guard::{ArcGuard, Guard, Guarded, SameThread, guards};
 use crate::lockable::sealed::{ConditionLockable, Lockable, Suspendable};
+use crate::observe::{Act, GIVES_UP, Object, TAKES_AGAIN};
 use crate::raw;
 use crate::sync::const_fn;
 
@@ -37,6 +38,7 @@ use crate::sync::const_fn;
 /// ```
 pub struct RLock {
     raw: raw::RLock,
+    object: Object,
 }
 
 impl RLock {
@@ -49,12 +51,16 @@ impl RLock {
         /// assert!(!racefree::RLock::new().locked());
         /// ```
         #[must_use]
+        #[track_caller]
         pub fn new() -> Self {
             Self {
                 raw: raw::RLock::new(),
+                object: Object::new("RLock"),
             }
         }
     }
+
+    crate::observe::named! { "let lock = racefree::RLock::new().named(\"names\");" }
 
     /// Acquires the lock, and waits for it as long as it takes, unless the calling thread has it.
     ///
@@ -75,8 +81,9 @@ impl RLock {
     /// # Ok::<(), racefree::ReleaseError>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn acquire(&self) {
-        self.acquire_by(|| Deadline::Never);
+        self.take("acquire", || Deadline::Never);
     }
 
     /// Acquires the lock if nobody else holds it, and says whether it did. Never waits.
@@ -99,8 +106,9 @@ impl RLock {
     /// ```
     #[inline]
     #[must_use = "the lock may not have been acquired"]
+    #[track_caller]
     pub fn try_acquire(&self) -> bool {
-        self.raw.try_acquire()
+        self.try_take("try_acquire")
     }
 
     /// Acquires the lock, waiting for it no longer than `timeout`, and says whether it did.
@@ -126,8 +134,9 @@ impl RLock {
     /// ```
     #[inline]
     #[must_use = "the lock may not have been acquired"]
+    #[track_caller]
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.acquire_by(|| Deadline::after(timeout))
+        self.take("acquire_timeout", || Deadline::after(timeout))
     }
 
     /// Acquires the lock, waiting for it no longer than until `deadline`, and says whether it did.
@@ -146,8 +155,9 @@ impl RLock {
     /// ```
     #[inline]
     #[must_use = "the lock may not have been acquired"]
+    #[track_caller]
     pub fn acquire_until(&self, deadline: Instant) -> bool {
-        self.acquire_by(|| Deadline::At(deadline))
+        self.take("acquire_until", || Deadline::At(deadline))
     }
 
     /// Releases the lock once. At the last time, others may have it. Never waits.
@@ -171,8 +181,9 @@ impl RLock {
     /// # Ok::<(), ReleaseError>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn release(&self) -> Result<(), ReleaseError> {
-        self.raw.release()
+        self.give("release")
     }
 
     /// Whether somebody holds the lock. By the time you look, that may have changed.
@@ -184,8 +195,11 @@ impl RLock {
     /// assert!(!lock.locked());
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn locked(&self) -> bool {
-        self.raw.locked()
+        self.object
+            .call(Act::Look, "locked")
+            .ends(self.raw.locked())
     }
 
     /// Whether the calling thread holds the lock.
@@ -204,8 +218,10 @@ impl RLock {
     /// ```
     #[inline]
     #[must_use]
+    #[track_caller]
     pub fn is_owned(&self) -> bool {
-        self.raw.is_owned()
+        let call = self.object.call(Act::Look, "is_owned");
+        call.ends(self.raw.is_owned())
     }
 
     /// How often the calling thread holds the lock: 0 if it does not own it.
@@ -221,8 +237,10 @@ impl RLock {
     /// assert_eq!(lock.recursion_count(), 2);
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn recursion_count(&self) -> u32 {
-        self.raw.recursion_count()
+        let call = self.object.call(Act::Look, "recursion_count");
+        call.ends(self.raw.recursion_count())
     }
 
     /// Acquires the lock, waiting as long as it takes, and releases it when the guard is dropped.
@@ -251,8 +269,9 @@ impl RLock {
     /// });
     /// ```
     #[inline]
+    #[track_caller]
     pub fn guard(&self) -> Guard<'_, Self> {
-        self.acquire();
+        self.take("guard", || Deadline::Never);
         Guard::new(self)
     }
 }
@@ -264,6 +283,7 @@ guards!(
 );
 
 impl Default for RLock {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }
@@ -280,8 +300,8 @@ impl fmt::Debug for RLock {
             "locked"
         };
         write!(f, "<{state} racefree::RLock owner={owner}")?;
-        if self.is_owned() {
-            write!(f, " count={}", self.recursion_count())?;
+        if self.raw.is_owned() {
+            write!(f, " count={}", self.raw.recursion_count())?;
         }
         write!(f, " at {:p}>", &raw const *self)
     }
@@ -289,6 +309,11 @@ impl fmt::Debug for RLock {
 
 impl Lockable for RLock {
     type Release = SameThread;
+
+    #[inline]
+    fn object(&self) -> &Object {
+        &self.object
+    }
 
     #[inline]
     fn attempt(&self) -> bool {
@@ -315,10 +340,13 @@ impl ConditionLockable for RLock {
 
 impl Suspendable for RLock {
     fn release_save(&self) -> Option<u32> {
-        self.raw.release_save()
+        let call = self.object.call(Act::Give, GIVES_UP);
+        call.ends(self.raw.release_save())
     }
 
     fn acquire_restore(&self, depth: u32, among_others: bool) {
+        let call = self.object.call(Act::Take, TAKES_AGAIN);
         self.raw.acquire_restore(depth, among_others);
+        call.ends(());
     }
 }

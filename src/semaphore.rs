@@ -9,6 +9,7 @@ use crate::deadline::Deadline;
 use crate::error::ReleaseError;
 use crate::guard::{ArcGuard, Guard, Guarded, guards};
 use crate::lockable::sealed::Lockable;
+use crate::observe::{Act, GUARD_DROPPED, Here, Object};
 use crate::permits::sealed::Counted;
 use crate::permits::{Permits, several};
 use crate::raw;
@@ -16,8 +17,10 @@ use crate::sync::const_fn;
 
 /// What the two semaphores have alike: all but how they are made, and what limits a release.
 macro_rules! semaphore {
-    ($Semaphore:ident) => {
+    ($Semaphore:ident, $named:literal) => {
         impl $Semaphore {
+            crate::observe::named! { $named }
+
             /// Acquires a permit, and waits for one as long as it takes.
             ///
             /// Python's `acquire()`.
@@ -30,8 +33,9 @@ macro_rules! semaphore {
             /// assert_eq!(semaphore.value(), 1);
             /// ```
             #[inline]
+            #[track_caller]
             pub fn acquire(&self) {
-                self.acquire_by(|| Deadline::Never);
+                self.take("acquire", || Deadline::Never);
             }
 
             /// Acquires a permit if there is one, and says whether it did. Never waits.
@@ -47,8 +51,9 @@ macro_rules! semaphore {
             /// ```
             #[inline]
             #[must_use = "a permit may not have been acquired"]
+            #[track_caller]
             pub fn try_acquire(&self) -> bool {
-                self.permits.try_acquire(1)
+                self.try_take("try_acquire")
             }
 
             /// Acquires a permit, waiting for one no longer than `timeout`, and says whether it
@@ -69,8 +74,9 @@ macro_rules! semaphore {
             /// ```
             #[inline]
             #[must_use = "a permit may not have been acquired"]
+            #[track_caller]
             pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-                self.acquire_by(|| Deadline::after(timeout))
+                self.take("acquire_timeout", || Deadline::after(timeout))
             }
 
             /// Acquires a permit, waiting for one no longer than until `deadline`, and says
@@ -91,8 +97,9 @@ macro_rules! semaphore {
             /// ```
             #[inline]
             #[must_use = "a permit may not have been acquired"]
+            #[track_caller]
             pub fn acquire_until(&self, deadline: Instant) -> bool {
-                self.acquire_by(|| Deadline::At(deadline))
+                self.take("acquire_until", || Deadline::At(deadline))
             }
 
             /// Releases a permit, whichever thread acquired it. Never waits.
@@ -110,8 +117,9 @@ macro_rules! semaphore {
             /// # Ok::<(), racefree::ReleaseError>(())
             /// ```
             #[inline]
+            #[track_caller]
             pub fn release(&self) -> Result<(), ReleaseError> {
-                self.release_n(1)
+                self.give("release")
             }
 
             /// The number of permits that are there. By the time you look, that may have changed.
@@ -123,8 +131,11 @@ macro_rules! semaphore {
             /// assert_eq!(semaphore.value(), 3);
             /// ```
             #[must_use]
+            #[track_caller]
             pub fn value(&self) -> u32 {
-                self.permits.value()
+                self.object
+                    .call(Act::Look, "value")
+                    .ends(self.permits.value())
             }
 
             /// Acquires a permit, waiting as long as it takes, and releases it when the guard is
@@ -143,8 +154,9 @@ macro_rules! semaphore {
             /// assert_eq!(semaphore.value(), 1);
             /// ```
             #[inline]
+            #[track_caller]
             pub fn guard(&self) -> Guard<'_, Self> {
-                self.acquire();
+                self.take("guard", || Deadline::Never);
                 Guard::new(self)
             }
         }
@@ -153,6 +165,7 @@ macro_rules! semaphore {
 
         impl Default for $Semaphore {
             /// One permit, as in Python.
+            #[track_caller]
             fn default() -> Self {
                 Self::new(1)
             }
@@ -162,6 +175,11 @@ macro_rules! semaphore {
 
         impl Lockable for $Semaphore {
             type Release = ();
+
+            #[inline]
+            fn object(&self) -> &Object {
+                &self.object
+            }
 
             #[inline]
             fn attempt(&self) -> bool {
@@ -174,7 +192,7 @@ macro_rules! semaphore {
 
             #[inline]
             fn give_back(&self) -> Result<(), ReleaseError> {
-                self.release_n(1)
+                self.add(1)
             }
         }
     };
@@ -212,9 +230,13 @@ macro_rules! semaphore {
 /// ```
 pub struct Semaphore {
     permits: raw::Permits,
+    object: Object,
 }
 
-semaphore!(Semaphore);
+semaphore!(
+    Semaphore,
+    "let semaphore = racefree::Semaphore::new(1).named(\"stalls\");"
+);
 several!(Semaphore, "[`MAX_VALUE`](Self::MAX_VALUE)");
 
 impl Semaphore {
@@ -234,9 +256,11 @@ impl Semaphore {
         /// assert_eq!(racefree::Semaphore::new(5).value(), 5);
         /// ```
         #[must_use]
+        #[track_caller]
         pub fn new(value: u32) -> Self {
             Self {
                 permits: raw::Permits::new(value),
+                object: Object::new("Semaphore"),
             }
         }
     }
@@ -265,7 +289,14 @@ impl Semaphore {
     /// # Ok::<(), racefree::ReleaseError>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn release_n(&self, n: u32) -> Result<(), ReleaseError> {
+        let call = self.object.call_with(Act::Give, "release_n", u64::from(n));
+        call.ends(self.add(n))
+    }
+
+    #[inline]
+    fn add(&self, n: u32) -> Result<(), ReleaseError> {
         self.permits
             .release(n, Self::MAX_VALUE, ReleaseError::Overflow)
     }
@@ -278,7 +309,7 @@ impl fmt::Debug for Semaphore {
             f,
             "<racefree::Semaphore at {:p}: value={}>",
             &raw const *self,
-            self.value()
+            self.permits.value()
         )
     }
 }
@@ -309,10 +340,14 @@ impl fmt::Debug for Semaphore {
 /// ```
 pub struct BoundedSemaphore {
     permits: raw::Permits,
+    object: Object,
     initial: u32,
 }
 
-semaphore!(BoundedSemaphore);
+semaphore!(
+    BoundedSemaphore,
+    "let semaphore = racefree::BoundedSemaphore::new(1).named(\"stalls\");"
+);
 several!(BoundedSemaphore, "[`initial_value`](Self::initial_value)");
 
 impl BoundedSemaphore {
@@ -329,9 +364,11 @@ impl BoundedSemaphore {
         /// assert_eq!(racefree::BoundedSemaphore::new(5).value(), 5);
         /// ```
         #[must_use]
+        #[track_caller]
         pub fn new(value: u32) -> Self {
             Self {
                 permits: raw::Permits::new(value),
+                object: Object::new("BoundedSemaphore"),
                 initial: value,
             }
         }
@@ -379,7 +416,14 @@ impl BoundedSemaphore {
     /// # Ok::<(), ReleaseError>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn release_n(&self, n: u32) -> Result<(), ReleaseError> {
+        let call = self.object.call_with(Act::Give, "release_n", u64::from(n));
+        call.ends(self.add(n))
+    }
+
+    #[inline]
+    fn add(&self, n: u32) -> Result<(), ReleaseError> {
         self.permits
             .release(n, self.initial, ReleaseError::TooManyReleases)
     }
@@ -392,7 +436,7 @@ impl fmt::Debug for BoundedSemaphore {
             f,
             "<racefree::BoundedSemaphore at {:p}: value={}/{}>",
             &raw const *self,
-            self.value(),
+            self.permits.value(),
             self.initial
         )
     }

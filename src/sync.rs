@@ -1,6 +1,6 @@
 //! What the primitives are built from: atomics, cells and thread identity, from `core` and `std`,
 //! or from one of the two checkers. The only place, with `futex` and `model`, that knows which. It
-//! uses nothing of this crate.
+//! uses, in a model, `observe`, and nothing else of this crate.
 
 #[cfg(target_has_atomic = "64")]
 pub(crate) use imp::AtomicU64;
@@ -209,6 +209,7 @@ mod imp {
     use loom::sync::atomic;
 
     use super::Ordering;
+    use crate::observe::{Act, inner};
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::thread;
 
@@ -266,6 +267,7 @@ mod imp {
                     }
                 }
 
+                #[track_caller]
                 pub(crate) fn load(&self, order: Ordering) -> $value {
                     // The load first: it has to choose which old value to see, which it may not
                     // do while loom is told not to explore. The two are still one step.
@@ -273,33 +275,62 @@ mod imp {
                     loom::stop_exploring();
                     self.turn.take();
                     loom::explore();
+                    inner(Act::Read, "load", || format!("{value} {order:?}"));
                     value
                 }
 
+                #[track_caller]
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
                     self.turn.during(|| self.value.store(value, order));
+                    inner(Act::Write, "store", || format!("{value} {order:?}"));
                 }
 
+                #[track_caller]
                 pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
-                    self.turn.during(|| self.value.swap(value, order))
+                    let old = self.turn.during(|| self.value.swap(value, order));
+                    inner(Act::Update, "swap", || {
+                        format!("{value} on {old} {order:?}")
+                    });
+                    old
                 }
 
+                #[track_caller]
                 pub(crate) fn fetch_or(&self, bits: $value, order: Ordering) -> $value {
-                    self.turn.during(|| self.value.fetch_or(bits, order))
+                    let old = self.turn.during(|| self.value.fetch_or(bits, order));
+                    inner(Act::Update, "fetch_or", || {
+                        format!("{bits} on {old} {order:?}")
+                    });
+                    old
                 }
 
+                #[track_caller]
                 pub(crate) fn fetch_and(&self, bits: $value, order: Ordering) -> $value {
-                    self.turn.during(|| self.value.fetch_and(bits, order))
+                    let old = self.turn.during(|| self.value.fetch_and(bits, order));
+                    inner(Act::Update, "fetch_and", || {
+                        format!("{bits} on {old} {order:?}")
+                    });
+                    old
                 }
 
+                #[track_caller]
                 pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                    self.turn.during(|| self.value.fetch_add(value, order))
+                    let old = self.turn.during(|| self.value.fetch_add(value, order));
+                    inner(Act::Update, "fetch_add", || {
+                        format!("{value} on {old} {order:?}")
+                    });
+                    old
                 }
 
+                #[track_caller]
                 pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                    self.turn.during(|| self.value.fetch_sub(value, order))
+                    let old = self.turn.during(|| self.value.fetch_sub(value, order));
+                    inner(Act::Update, "fetch_sub", || {
+                        format!("{value} on {old} {order:?}")
+                    });
+                    old
                 }
 
+                #[track_caller]
                 pub(crate) fn compare_exchange(
                     &self,
                     old: $value,
@@ -307,10 +338,14 @@ mod imp {
                     set_order: Ordering,
                     fetch_order: Ordering,
                 ) -> Result<$value, $value> {
-                    self.turn.during(|| {
+                    let result = self.turn.during(|| {
                         self.value
                             .compare_exchange(old, new, set_order, fetch_order)
-                    })
+                    });
+                    inner(Act::Update, "compare_exchange", || {
+                        format!("{old} by {new}: {result:?} {set_order:?} {fetch_order:?}")
+                    });
+                    result
                 }
             }
         };
@@ -325,18 +360,23 @@ mod imp {
         /// What the loop tries in vain changes nothing, and what it loads is but a guess at what
         /// the next exchange will find. So each of its runs is one in which all happens where
         /// the last exchange succeeds, or where `update` refuses; there is no other to explore.
+        #[track_caller]
         pub(crate) fn fetch_update(
             &self,
             set_order: Ordering,
             fetch_order: Ordering,
             mut update: impl FnMut(u32) -> Option<u32>,
         ) -> Result<u32, u32> {
-            self.turn.during(|| {
+            let result = self.turn.during(|| {
                 let old = newest(&self.value, fetch_order);
                 let new = update(old).ok_or(old)?;
                 self.value
                     .compare_exchange(old, new, set_order, fetch_order)
-            })
+            });
+            inner(Act::Update, "fetch_update", || {
+                format!("{result:?} {set_order:?} {fetch_order:?}")
+            });
+            result
         }
     }
 

@@ -127,7 +127,15 @@ impl Source {
                 }
             }
         }
-        uses.retain(|it| it.from != it.to);
+        // A file and the folder of its name are one room, in several files.
+        let room = |file: &str| {
+            let above = file
+                .split_once('/')
+                .map(|(folder, _)| format!("{folder}.rs"));
+            let above = above.filter(|above| self.files.contains_key(above));
+            above.unwrap_or_else(|| file.to_owned())
+        };
+        uses.retain(|it| room(&it.from) != room(&it.to));
         uses
     }
 

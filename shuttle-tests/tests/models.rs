@@ -3,17 +3,15 @@
 //! Each is run with two choices of the next thread (at random, and by the priorities of
 //! probabilistic concurrency testing), and with two orders of wake-ups; what was run is printed.
 
-use std::env;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as UnseenUsize, Ordering::Relaxed};
 use std::thread as system;
 use std::time::Duration;
 
 use racefree_shuttle::model::sync::atomic::{AtomicUsize, Ordering};
-use racefree_shuttle::model::{self, Builder, RaceCell, Report, WakeOrder, thread};
+use racefree_shuttle::model::{self, Builder, Failure, RaceCell, Report, WakeOrder, thread};
 use racefree_shuttle::{
     Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, ReleaseError, Semaphore,
 };
@@ -507,77 +505,47 @@ fn starting_gate_8_runners() {
     });
 }
 
-/// The schedules that the check of `fail` prints, got as a person would get them: `test`, which
-/// calls this, is run once more in a process of its own, where it ends by that check.
-///
-/// shuttle prints one at each panic, and one more if there were steps while the first unwound.
-fn printed_schedules(test: &str, fail: impl FnOnce()) -> Vec<String> {
-    const CHILD: &str = "RACEFREE_SHUTTLE_TESTS_CHILD";
-    if env::var_os(CHILD).is_some() {
-        fail();
-        unreachable!("the check has to fail");
-    }
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
-    let printed = String::from_utf8(output.stderr).unwrap();
-    assert!(printed.contains("Builder::new().replay"), "{printed}");
-    let printed = printed.split("failing schedule:\n\"\n").skip(1);
-    let schedules = printed.map(|rest| rest.split_once("\n\"\n").unwrap().0.to_owned());
-    schedules.collect()
+/// The failure of a check that has to fail, as a value.
+fn try_check(builder: &Builder, body: impl Fn() + Send + Sync + 'static) -> Box<Failure> {
+    builder.try_check(body).expect_err("no execution fails")
 }
 
-/// Replays the schedules that the failing check of `body` prints: each fails at once, as before.
-/// How many there were.
-fn replays(
-    test: &str,
-    builder: &Builder,
-    message: &str,
-    body: impl Fn() + Clone + Send + Sync + 'static,
-) -> usize {
-    let runs = Arc::new(UnseenUsize::new(0));
-    let schedules = printed_schedules(test, || _ = builder.check(body.clone()));
-    for schedule in &schedules {
-        let counted = {
-            let (runs, body) = (Arc::clone(&runs), body.clone());
-            move || {
-                runs.fetch_add(1, Relaxed);
-                body();
-            }
-        };
-        let builder = builder.clone().replay(schedule);
-        // On a thread of its own: it ends while one of the model unwinds, and counts as panicking.
-        let said = system::spawn(move || failure(&builder, counted));
-        let said = said.join().unwrap();
-        assert!(said.contains(message), "failed for another reason: {said}");
-        let first = said.lines().next().unwrap_or_default();
-        say(&format!("replayed: {first}"));
+/// Replays the schedule that the failing check of `body` tells: it fails at once, as before; and so
+/// does the one that was found, before it was cut down.
+fn replays(builder: &Builder, message: &str, body: impl Fn() + Clone + Send + Sync + 'static) {
+    let uncut = builder.clone().smallest(Duration::ZERO);
+    for builder in [builder.clone(), uncut] {
+        let failure = try_check(&builder, body.clone());
+        assert!(failure.message.contains(message), "{failure}");
+        let schedule = failure.replay.clone().expect("a schedule");
+        assert!(failure.to_string().contains(&schedule), "{failure}");
+        let again = try_check(&builder.replay(schedule), body.clone());
+        assert_eq!(again.report.executions, 1);
+        assert_eq!(again.message, failure.message);
+        assert_eq!(again.steps, failure.steps);
+        say(&format!("replayed: {}", again.message));
     }
-    assert_eq!(runs.load(Relaxed), schedules.len());
-    schedules.len()
 }
 
 #[test]
 fn a_lost_update_is_replayed() {
-    let (test, why) = ("a_lost_update_is_replayed", "updates were lost");
-    replays(test, &Builder::new().seed(1), why, unlocked_counter);
+    replays(
+        &Builder::new().seed(1),
+        "updates were lost",
+        unlocked_counter,
+    );
 }
 
 #[test]
 fn a_deadlock_is_replayed() {
-    let (test, why) = ("a_deadlock_is_replayed", "deadlock");
-    replays(test, &Builder::new().pct(3), why, locks_in_two_orders);
+    replays(&Builder::new().pct(3), "deadlock", locks_in_two_orders);
 }
 
-/// The guard is released as the failing thread unwinds: steps that the first of the two schedules
-/// does not have.
+/// The guard is not released once the execution has failed.
 #[test]
 fn a_failure_under_a_guard_is_replayed() {
-    let (test, why) = ("a_failure_under_a_guard_is_replayed", "not the first");
     let builder = Builder::new().wake_order(WakeOrder::LastIn);
-    let schedules = replays(test, &builder, why, || {
+    replays(&builder, "not the first", || {
         let shared = Arc::new((Lock::new(), RaceCell::new(None)));
         join(crowd(6, &shared, |(lock, first)| {
             let _guard = lock.guard();
@@ -587,14 +555,31 @@ fn a_failure_under_a_guard_is_replayed() {
             });
         }));
     });
-    assert!(schedules > 1);
+}
+
+/// What is left of a schedule is less than what was found, and not so much that a person gives up.
+#[test]
+fn a_failure_is_cut_down() {
+    let switches = |failure: &Failure| {
+        let threads = failure
+            .steps
+            .chunk_by(|one, other| one.thread == other.thread);
+        threads.count() - 1
+    };
+    let builder = Builder::new().seed(3);
+    let found = try_check(
+        &builder.clone().smallest(Duration::ZERO),
+        locks_in_two_orders,
+    );
+    let cut = try_check(&builder, locks_in_two_orders);
+    assert!(switches(&cut) <= switches(&found), "{found}\n{cut}");
+    assert!(switches(&cut) <= 4, "{cut}");
 }
 
 #[test]
 fn a_schedule_of_something_else_is_refused() {
-    let test = "a_schedule_of_something_else_is_refused";
-    let builder = Builder::new();
-    let schedules = printed_schedules(test, || _ = builder.check(unlocked_counter));
-    let said = failure(&builder.replay(&schedules[0]), locked_counter(8, 3));
+    let schedule = try_check(&Builder::new(), unlocked_counter).replay.unwrap();
+    let builder = Builder::new().replay(schedule);
+    let said = failure(&builder, locked_counter(8, 3));
     assert!(said.contains("the schedule does not fit"), "{said}");
 }

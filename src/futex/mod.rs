@@ -28,7 +28,8 @@ use std::time::Instant;
 pub(crate) use terms::{ALL, ANY, Outcome, Private};
 
 use crate::deadline::Deadline;
-use crate::sync::AtomicU32;
+use crate::observe;
+use crate::sync::{AtomicU32, MODELLED};
 
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) mod modelled;
@@ -96,6 +97,10 @@ pub(crate) fn wait_masked<S: Scope>(
         Deadline::At(instant) => Some(instant),
         Deadline::Never => None,
     };
+    // The modelled one knows whether it comes to that.
+    if !MODELLED {
+        observe::sleeps();
+    }
     imp::wait::<S>(word, expected, apart, mask, until)
 }
 

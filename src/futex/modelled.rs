@@ -196,6 +196,9 @@ pub(super) fn wait<S: Scope>(
     if (peek(word) ^ expected) & !apart != 0 {
         return Outcome::Woken;
     }
+    observe::inner(observe::Act::Wait, "futex wait", || {
+        format!("while {expected}")
+    });
     let id = enqueue(word, mask);
     peek(word);
     if !is_queued(id) {
@@ -224,6 +227,10 @@ pub(super) fn wake<S: Scope>(word: *const AtomicU32, count: u32, mask: u32) -> O
     // SAFETY: in a model a primitive outlives the calls that are made on it: the models share it
     // by reference count, and each thread holds its own. What is made for a wait is kept.
     peek(unsafe { &*word });
+    observe::inner(observe::Act::Wake, "futex wake", || match count {
+        u32::MAX => "all".to_owned(),
+        count => count.to_string(),
+    });
     for before in 0..count as usize {
         let woken = QUEUE.with_borrow_mut(|queue| {
             let mut order = 0..queue.sleepers.len();

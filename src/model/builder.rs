@@ -1,10 +1,11 @@
 //! [`Builder`]: how to check, and the check itself. Uses the engine, the
 //! settings, and what a check says of itself.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use std::{panic, thread};
+use std::{env, fs, panic, thread};
 
 use super::engine;
 use super::failure::Failure;
@@ -46,6 +47,7 @@ impl Builder {
                 smallest: Duration::from_secs(5),
                 time_limit: Duration::from_secs(60),
                 inner_steps: false,
+                svg: None,
             },
         }
     }
@@ -135,6 +137,13 @@ impl Builder {
         self
     }
 
+    /// Where a failing execution is drawn, as [`Failure::svg`] does: the path of a file. If not said,
+    /// the environment variable `RACEFREE_SVG` has it.
+    pub fn svg(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.svg = Some(path.into());
+        self
+    }
+
     /// Checks `body`, and says what was run.
     ///
     /// # Panics
@@ -183,7 +192,10 @@ impl Builder {
     /// let failure = Builder::new().try_check(|| panic!("so it is")).unwrap_err();
     /// assert_eq!(failure.message, "so it is");
     /// ```
-    pub fn try_check(&self, body: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
+    pub fn try_check(
+        &self,
+        body: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Report, Box<Failure>> {
         let run = Run::new(Arc::new(body), self.settings.inner_steps);
         let start = Instant::now();
         let result = watched(&self.settings, &run);
@@ -196,7 +208,22 @@ impl Builder {
                 executions: run.executions(),
                 elapsed,
             }),
-            Err(broken) => Err(Failure::new(*broken, engine::ENGINE, bound, elapsed)),
+            Err(broken) => {
+                let failure = Failure::new(*broken, engine::ENGINE, bound, elapsed);
+                draw(&failure, self.settings.svg.clone());
+                Err(Box::new(failure))
+            }
+        }
+    }
+}
+
+/// Draws a failure, if there is a place for it. That it can not be is said, and hides nothing.
+fn draw(failure: &Failure, path: Option<PathBuf>) {
+    let path = path.or_else(|| env::var_os("RACEFREE_SVG").map(PathBuf::from));
+    if let Some(path) = path {
+        match fs::write(&path, failure.svg()) {
+            Ok(()) => eprintln!("racefree::model: drawn in {}", path.display()),
+            Err(error) => eprintln!("racefree::model: can not write {}: {error}", path.display()),
         }
     }
 }
@@ -207,7 +234,7 @@ fn watched(settings: &Settings, run: &Run) -> Result<(), Box<Broken>> {
     let (tell, told) = mpsc::sync_channel(1);
     let runner = {
         let (settings, run) = (settings.clone(), run.clone());
-        move || _ = tell.send(engine::run(&settings, &run).map_err(Box::new))
+        move || _ = tell.send(engine::run(&settings, &run))
     };
     let mut thread = thread::Builder::new();
     if let Some(name) = thread::current().name() {

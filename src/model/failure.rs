@@ -136,19 +136,24 @@ impl fmt::Display for Failure {
         write!(f, "found by {}", self.report)?;
         match self.size {
             Size::AsFound | Size::Hangs => {}
-            Size::Preemptions(0) => f.write_str("; fails without a preemption")?,
-            Size::Preemptions(1) => f.write_str("; smallest: 1 preemption")?,
-            Size::Preemptions(bound) => write!(f, "; smallest: {bound} preemptions")?,
+            Size::Preemptions(0) => f.write_str("\nsmallest: fails without a preemption")?,
+            Size::Preemptions(bound) => write!(
+                f,
+                "\nsmallest: fails with {bound} preemption{}, and none fails with fewer",
+                if bound == 1 { "" } else { "s" }
+            )?,
             Size::AtLeast(bound) => write!(
                 f,
-                "; with fewer than {bound} preemptions nothing fails, then time ran out"
+                "\nnothing fails with fewer than {bound} preemptions; then time ran out"
             )?,
-            Size::Switches(left, before) => {
-                write!(f, "; smallest: {left} switches of {before}")?;
-            }
-            Size::SwitchesSoFar(left, before) => {
-                write!(f, "; {left} switches of {before} left when time ran out")?;
-            }
+            Size::Switches(left, before) => write!(
+                f,
+                "\nsmallest: {left} switches between threads, of {before} when it was found"
+            )?,
+            Size::SwitchesSoFar(left, before) => write!(
+                f,
+                "\n{left} switches between threads, of {before}, were left when time ran out"
+            )?,
         }
         writeln!(f)?;
         if !self.table.is_empty() {

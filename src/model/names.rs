@@ -8,6 +8,7 @@ use crate::observe::steps::{Place, Steps};
 pub(crate) struct Names {
     threads: Vec<String>,
     things: Vec<String>,
+    flags: Vec<bool>,
     files: BTreeMap<&'static str, String>,
 }
 
@@ -24,6 +25,11 @@ impl Names {
         let mut names = Self {
             threads,
             things: Vec::new(),
+            flags: steps
+                .things
+                .iter()
+                .map(|it| it.kind == "AtomicBool")
+                .collect(),
             files,
         };
         let mut alike: BTreeMap<String, usize> = BTreeMap::new();
@@ -57,6 +63,11 @@ impl Names {
 
     pub(crate) fn thing(&self, number: usize) -> &str {
         &self.things[number]
+    }
+
+    /// Whether its values are `true` and `false`.
+    pub(crate) fn is_flag(&self, thing: usize) -> bool {
+        self.flags[thing]
     }
 
     /// `bank.rs:12`.

@@ -40,8 +40,9 @@ impl fmt::Display for Report {
         }
         write!(
             f,
-            ": {} executions in {:.2} s",
+            ": {} execution{} in {:.2} s",
             self.executions,
+            if self.executions == 1 { "" } else { "s" },
             self.elapsed.as_secs_f64()
         )
     }

@@ -1,6 +1,7 @@
 //! How a check is to be run: what [`Builder`](super::Builder) collects and the engines read. Plain
 //! data, which uses only what a model may choose of its futex.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::futex::terms::WakeOrder;
@@ -21,6 +22,8 @@ pub(crate) struct Settings {
     /// How long an execution may take, or a thread of it get nowhere.
     pub(crate) time_limit: Duration,
     pub(crate) inner_steps: bool,
+    /// Where a failure is drawn.
+    pub(crate) svg: Option<PathBuf>,
 }
 
 impl Settings {

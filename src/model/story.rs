@@ -2,6 +2,7 @@
 //! Uses the names, and the steps that `observe` keeps.
 
 use super::names::Names;
+use crate::observe::GUARD_DROPPED;
 use crate::observe::steps::{Act, Ending, Place, Step, Steps};
 
 /// One line.
@@ -51,6 +52,11 @@ pub(crate) fn lines(steps: &Steps, names: &Names) -> Vec<Line> {
         }
         at += 1;
         let step = &steps.steps[number];
+        // What a method of the crate's does for another is told only where it waits.
+        let waits = step.act == Act::Take && (step.slept.is_some() || step.ended.is_none());
+        if step.within.is_some() && !step.inner && step.object.is_some() && !waits {
+            continue;
+        }
         if let Some(text) = text(step, part, last, names) {
             let mut to = Vec::new();
             if last == Part::Ended || part == Part::Begun {
@@ -130,10 +136,21 @@ fn text(step: &Step, first: Part, last: Part, names: &Names) -> Option<String> {
 fn call(step: &Step, names: &Names) -> String {
     let method = step.method;
     match (step.object, step.act, step.amount) {
+        (Some(object), Act::Give, None) if method == GUARD_DROPPED => {
+            format!("{}: guard dropped", names.thing(object))
+        }
+        // A barrier's is how many have to come.
+        (Some(object), Act::Wait, _) => format!("{}.{method}", names.thing(object)),
         (_, Act::Wait, Some(thread)) if method == "join" => {
             format!("join {}", names.thread(thread as usize))
         }
-        (Some(object), _, Some(amount)) => format!("{}.{method}({amount})", names.thing(object)),
+        (Some(object), _, Some(amount)) => {
+            let amount = match names.is_flag(object) {
+                true => (amount != 0).to_string(),
+                false => amount.to_string(),
+            };
+            format!("{}.{method}({amount})", names.thing(object))
+        }
         (Some(object), _, None) => format!("{}.{method}", names.thing(object)),
         (None, ..) => method.to_owned(),
     }
@@ -158,7 +175,10 @@ fn outcome(step: &Step, names: &Names) -> String {
             (Act::Wait, true) => "goes on".to_owned(),
             (_, answer) => answer.to_string(),
         },
-        Ending::Number(number) => number.to_string(),
+        Ending::Number(number) => match step.act {
+            Act::Wait => format!("goes on, {number}"),
+            _ => number.to_string(),
+        },
     };
     let mut add = |more: &str| {
         if !said.is_empty() {

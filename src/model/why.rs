@@ -42,7 +42,7 @@ impl<'a> Why<'a> {
         Self {
             steps,
             names,
-            holds: holds(steps),
+            holds: holds(steps, u32::MAX),
         }
     }
 
@@ -50,7 +50,7 @@ impl<'a> Why<'a> {
     pub(crate) fn tell(&self, message: &str, hangs: bool) -> (FailureKind, Vec<String>) {
         let first = message.trim_start();
         if hangs {
-            return (FailureKind::Hangs, self.waits());
+            return (FailureKind::Hangs, self.hangs());
         }
         if first.starts_with("deadlock") {
             let kind = match self.circle() {
@@ -98,6 +98,18 @@ impl<'a> Why<'a> {
         match step.place {
             Some(place) => self.names.place(place),
             None => "a line that is not known".to_owned(),
+        }
+    }
+
+    /// What it is called, and where it was made.
+    fn thing(&self, number: usize) -> String {
+        let name = self.names.thing(number);
+        match self.steps.things[number].name {
+            Some(_) => {
+                let made = self.names.place(self.steps.things[number].made);
+                format!("{name} (made at {made})")
+            }
+            None => name.to_owned(),
         }
     }
 
@@ -155,7 +167,10 @@ impl<'a> Why<'a> {
     fn waits(&self) -> Vec<String> {
         let mut told = Vec::new();
         let circle = self.circle();
-        for (thread, number) in self.waiting() {
+        let mut waiting: Vec<_> = self.waiting().collect();
+        // Who waits for another thread to end tells the least.
+        waiting.sort_by_key(|&(_, step)| self.step(step).object.is_none());
+        for (thread, number) in waiting {
             told.push(format!(
                 "{} {}",
                 self.names.thread(thread),
@@ -175,19 +190,45 @@ impl<'a> Why<'a> {
         told
     }
 
+    /// What each thread does that has yet to end.
+    fn hangs(&self) -> Vec<String> {
+        let mut told = self.waits();
+        for (thread, it) in self.steps.threads.iter().enumerate() {
+            if it.ended || self.waits_in(thread).is_some() {
+                continue;
+            }
+            let last = self.steps.steps.iter().rfind(|step| step.thread == thread);
+            let since = match last.and_then(|step| step.place) {
+                Some(place) => format!(" since {}", self.names.place(place)),
+                None => String::new(),
+            };
+            told.push(format!(
+                "{} is not seen{since}: it computes, or waits for what the check does not see, as \
+                 a lock of std's",
+                self.names.thread(thread)
+            ));
+        }
+        if self.steps.threads.is_empty() {
+            told.push(
+                "with racefree's feature `trace` this says what each thread waits for".to_owned(),
+            );
+        }
+        told
+    }
+
     fn wait(&self, thread: usize, number: usize) -> String {
         let step = self.step(number);
         let here = self.place(step);
         let Some(thing) = step.object else {
             return match (step.act, step.amount) {
                 (Act::Wait, Some(joined)) => format!(
-                    "waits for {} to end ({here})",
+                    "waits at {here} for {} to end",
                     self.names.thread(joined as usize)
                 ),
                 _ => format!("waits in {} ({here})", step.method),
             };
         };
-        let name = self.names.thing(thing);
+        let name = self.thing(thing);
         let held: Vec<String> = self
             .holds
             .iter()
@@ -205,9 +246,12 @@ impl<'a> Why<'a> {
             })
             .collect();
         if step.act == Act::Take && !held.is_empty() {
-            return format!("waits for {name} ({here}), which {}", held.join(" and "));
+            return format!("waits at {here} for {name}, which {}", held.join(" and "));
         }
-        format!("waits for {name} ({here}): {}", self.last_wake(thing, step))
+        format!(
+            "waits at {here} for {name}: {}",
+            self.last_wake(thing, step)
+        )
     }
 
     /// What became of the wakes.
@@ -218,7 +262,11 @@ impl<'a> Why<'a> {
             let at = self
                 .waiting()
                 .filter(|&(_, step)| self.step(step).object == Some(thing));
-            return format!("{} wait there, and no other will come", at.count());
+            let parties = waits.amount.unwrap_or_default();
+            return format!(
+                "{} of {parties} wait there, and no other will come",
+                at.count()
+            );
         }
         let what = |step: &Step| {
             format!(
@@ -233,10 +281,10 @@ impl<'a> Why<'a> {
         let succeeded = |step: &&Step| !matches!(step.ending, Ending::Error(_));
         let slept = waits.slept.unwrap_or(waits.begun);
         let all = || self.steps.steps.iter().filter(wakes).filter(succeeded);
-        let Some(last) = all().last() else {
+        let Some(last) = all().next_back() else {
             return match waits.act {
                 Act::Take => "nobody releases it".to_owned(),
-                _ => "nobody has ever woken anybody there".to_owned(),
+                _ => "nothing ever woke those that wait there".to_owned(),
             };
         };
         let mut said = match last.begun < slept {
@@ -252,9 +300,8 @@ impl<'a> Why<'a> {
                 format!("the last {} woke {whom}", what(last))
             }
         };
-        if let Some(reset) = self.steps.steps.iter().filter(resets).last()
-            && reset.begun > last.begun
-        {
+        let reset = self.steps.steps.iter().rfind(resets);
+        if let Some(reset) = reset.filter(|reset| reset.begun > last.begun) {
             said.push_str(&format!(", then {}", what(reset)));
         }
         said
@@ -291,38 +338,33 @@ impl<'a> Why<'a> {
         let Some(first) = others().find(named).or_else(|| others().next()) else {
             return vec![message.trim().lines().next().unwrap_or_default().to_owned()];
         };
+        let thing = second.object.map_or("the data", |it| self.names.thing(it));
         let what = |step: &Step| {
             let does = match step.act {
                 Act::Read => "reads",
                 _ => "writes",
             };
+            let holds = holds(self.steps, step.begun);
+            let held: Vec<&str> = holds
+                .iter()
+                .filter(|hold| hold.thread == step.thread)
+                .map(|hold| self.names.thing(hold.thing))
+                .collect();
+            let held = match held.is_empty() {
+                true => "nothing".to_owned(),
+                false => held.join(", "),
+            };
             format!(
-                "{} {does} it at {}",
+                "{} {does} {thing} at {}, and holds {held}",
                 self.names.thread(step.thread),
                 self.place(step)
             )
         };
-        let thing = second.object.map_or("the data", |it| self.names.thing(it));
-        let mut told = vec![
-            format!("{thing}: {}", what(first)),
-            format!("{}  {}", " ".repeat(thing.chars().count()), what(second)),
-            "nothing orders the two: no release that the other's acquire follows is between them"
-                .to_owned(),
-        ];
-        let holders = |thread: usize| {
-            let held: Vec<&str> = self
-                .holds
-                .iter()
-                .filter(|hold| hold.thread == thread)
-                .map(|hold| self.names.thing(hold.thing))
-                .collect();
-            match held.is_empty() {
-                true => format!("{} holds nothing", self.names.thread(thread)),
-                false => format!("{} holds {}", self.names.thread(thread), held.join(", ")),
-            }
-        };
-        told.push(format!("at the second access {}", holders(second.thread)));
-        told
+        vec![
+            what(first),
+            what(second),
+            "nothing orders the two".to_owned(),
+        ]
     }
 
     fn panic(&self, message: &str) -> Vec<String> {
@@ -348,8 +390,8 @@ impl<'a> Why<'a> {
     }
 }
 
-/// Who holds what, at the end.
-fn holds(steps: &Steps) -> Vec<Hold> {
+/// Who holds what, at this time.
+fn holds(steps: &Steps, until: u32) -> Vec<Hold> {
     let mut events: Vec<(u32, usize)> = Vec::new();
     for (number, step) in steps.steps.iter().enumerate() {
         match step.act {
@@ -358,6 +400,7 @@ fn holds(steps: &Steps) -> Vec<Hold> {
             _ => {}
         }
     }
+    events.retain(|&(at, _)| at < until);
     events.sort_unstable();
     let mut holds: Vec<Hold> = Vec::new();
     for (_, number) in events {

@@ -8,9 +8,9 @@ use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 use std::sync::Arc;
 
-use super::Mutex;
+use super::{Mutex, Watched};
 use crate::lockable::sealed::Suspendable;
-use crate::raw::Lock;
+use crate::observe::{Act, GIVES_UP, GUARD_DROPPED, Here, TAKES_AGAIN};
 use crate::sync::unless_deadlocked;
 
 /// The data of a locked [`Mutex`], which is unlocked when this is dropped, also by a panic.
@@ -29,6 +29,7 @@ use crate::sync::unless_deadlocked;
 #[must_use = "a guard that is not bound to a name is dropped, and unlocks, at once"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
+    locked: Here,
     /// Is `Sync` only if the data is.
     data: PhantomData<&'a mut T>,
 }
@@ -36,9 +37,11 @@ pub struct MutexGuard<'a, T: ?Sized> {
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// The guard of a mutex whose lock the caller has just acquired.
     #[inline]
+    #[track_caller]
     pub(super) fn new(mutex: &'a Mutex<T>) -> Self {
         Self {
             mutex,
+            locked: Here::new(),
             data: PhantomData,
         }
     }
@@ -163,6 +166,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// MutexGuard::unlocked(&mut guard, || *mutex.lock() = 2);
     /// assert_eq!(*guard, 2);
     /// ```
+    #[track_caller]
     pub fn unlocked<R>(guard: &mut Self, run: impl FnOnce() -> R) -> R {
         guard.mutex.unlocked(run)
     }
@@ -190,7 +194,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 
     /// The guard of a part of this guard's data.
     fn mapped<U: ?Sized>(self, part: NonNull<U>) -> MappedMutexGuard<'a, U> {
-        let unlock = Unlock(&self.mutex.lock);
+        let unlock = Unlock::of(&self.mutex.lock, self.locked);
         mem::forget(self);
         MappedMutexGuard {
             part,
@@ -221,7 +225,7 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        drop(Unlock(&self.mutex.lock));
+        drop(Unlock::of(&self.mutex.lock, self.locked));
     }
 }
 
@@ -232,6 +236,7 @@ impl<T: ?Sized> Drop for MutexGuard<'_, T> {
 #[must_use = "a guard that is not bound to a name is dropped, and unlocks, at once"]
 pub struct ArcMutexGuard<T: ?Sized> {
     mutex: Arc<Mutex<T>>,
+    locked: Here,
     /// Is `Sync` only if the data is.
     data: PhantomData<T>,
 }
@@ -239,9 +244,11 @@ pub struct ArcMutexGuard<T: ?Sized> {
 impl<T: ?Sized> ArcMutexGuard<T> {
     /// The guard of a mutex whose lock the caller has just acquired.
     #[inline]
+    #[track_caller]
     pub(super) fn new(mutex: &Arc<Mutex<T>>) -> Self {
         Self {
             mutex: Arc::clone(mutex),
+            locked: Here::new(),
             data: PhantomData,
         }
     }
@@ -291,6 +298,7 @@ impl<T: ?Sized> ArcMutexGuard<T> {
     /// ArcMutexGuard::unlocked(&mut guard, || *mutex.lock() = 2);
     /// assert_eq!(*guard, 2);
     /// ```
+    #[track_caller]
     pub fn unlocked<R>(guard: &mut Self, run: impl FnOnce() -> R) -> R {
         guard.mutex.unlocked(run)
     }
@@ -317,7 +325,7 @@ impl<T: ?Sized> DerefMut for ArcMutexGuard<T> {
 impl<T: ?Sized> Drop for ArcMutexGuard<T> {
     #[inline]
     fn drop(&mut self) {
-        drop(Unlock(&self.mutex.lock));
+        drop(Unlock::of(&self.mutex.lock, self.locked));
     }
 }
 
@@ -474,11 +482,16 @@ macro_rules! suspendable {
     ($($Guard:ty),*) => {$(
         impl<T: ?Sized> Suspendable for $Guard {
             fn release_save(&self) -> Option<u32> {
-                self.mutex.lock.release().ok().map(|()| 1)
+                let lock = &self.mutex.lock;
+                let call = lock.object.call(Act::Give, GIVES_UP);
+                call.ends(lock.raw.release().ok().map(|()| 1))
             }
 
             fn acquire_restore(&self, _saved: u32, among_others: bool) {
-                self.mutex.lock.acquire_restore(among_others);
+                let lock = &self.mutex.lock;
+                let call = lock.object.call(Act::Take, TAKES_AGAIN);
+                lock.raw.acquire_restore(among_others);
+                call.ends(());
             }
         }
     )*};
@@ -487,23 +500,51 @@ macro_rules! suspendable {
 suspendable!(MutexGuard<'_, T>, ArcMutexGuard<T>);
 
 /// Releases a lock that nobody else can release.
-pub(super) struct Unlock<'a>(pub(super) &'a Lock);
+pub(super) struct Unlock<'a> {
+    lock: &'a Watched,
+    here: Here,
+}
+
+impl<'a> Unlock<'a> {
+    #[inline]
+    pub(super) fn of(lock: &'a Watched, here: Here) -> Self {
+        Self { lock, here }
+    }
+}
 
 impl Drop for Unlock<'_> {
     #[inline]
     fn drop(&mut self) {
         unless_deadlocked(|| {
-            let released = self.0.release();
+            let call = self
+                .lock
+                .object
+                .call_at(Act::Give, GUARD_DROPPED, None, self.here);
+            let released = call.ends(self.lock.raw.release());
             debug_assert!(released.is_ok(), "only the guard can release it");
         });
     }
 }
 
 /// Acquires a lock when it is dropped.
-pub(super) struct Relock<'a>(pub(super) &'a Lock);
+pub(super) struct Relock<'a> {
+    lock: &'a Watched,
+    here: Here,
+}
+
+impl<'a> Relock<'a> {
+    #[inline]
+    pub(super) fn of(lock: &'a Watched, here: Here) -> Self {
+        Self { lock, here }
+    }
+}
 
 impl Drop for Relock<'_> {
     fn drop(&mut self) {
-        unless_deadlocked(|| self.0.acquire());
+        unless_deadlocked(|| {
+            let call = self.lock.object.call_at(Act::Take, "lock", None, self.here);
+            self.lock.raw.acquire();
+            call.ends(());
+        });
     }
 }

@@ -34,19 +34,41 @@ pub(crate) mod trace;
 )))]
 mod silent;
 
-pub(crate) use steps::Act;
+pub(crate) use steps::{Act, GIVES_UP, GUARD_DROPPED, TAKES_AGAIN};
 
 #[cfg(not(any(
     all(loom, feature = "loom"),
     all(shuttle, feature = "shuttle"),
     feature = "trace"
 )))]
-pub(crate) use silent::Object;
+pub(crate) use silent::{Here, Object, sleeps, users};
 #[cfg(any(
     all(loom, feature = "loom"),
     all(shuttle, feature = "shuttle"),
     feature = "trace"
 ))]
-pub(crate) use trace::Object;
+pub(crate) use trace::{Here, Object, sleeps, users};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-pub(crate) use trace::{inner, sleeps, thread, wakes, woken_for_nothing};
+pub(crate) use trace::{inner, thread, wakes, woken_for_nothing};
+
+/// Defines the method by which a primitive gets a name. `$example`: a line that calls it.
+macro_rules! named {
+    ($example:expr) => {
+        /// Gives it a name, by which the reports of failing checks call it: see
+        /// [`model`](crate::model). Otherwise this is compiled to nothing.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = $example]
+        /// ```
+        #[must_use]
+        #[inline]
+        pub const fn named(mut self, name: &'static str) -> Self {
+            self.object = self.object.named(name);
+            self
+        }
+    };
+}
+
+pub(crate) use named;

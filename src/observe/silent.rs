@@ -4,7 +4,7 @@ use super::steps::Act;
 
 /// Identifies a primitive.
 #[derive(Debug)]
-pub(crate) struct Object;
+pub struct Object;
 
 impl Object {
     #[inline(always)]
@@ -23,9 +23,39 @@ impl Object {
     }
 
     #[inline(always)]
+    pub(crate) fn call_at(
+        &self,
+        _act: Act,
+        _method: &'static str,
+        _amount: Option<u64>,
+        _place: Here,
+    ) -> Call {
+        Call
+    }
+
+    #[inline(always)]
     pub(crate) fn call_with(&self, _act: Act, _method: &'static str, _amount: u64) -> Call {
         Call
     }
+}
+
+/// A line of the user's.
+#[derive(Clone, Copy, Debug)]
+pub struct Here;
+
+impl Here {
+    #[inline(always)]
+    pub(crate) const fn new() -> Self {
+        Self
+    }
+}
+
+#[inline(always)]
+pub(crate) fn sleeps() {}
+
+#[inline(always)]
+pub(crate) fn users<R>(code: impl FnOnce() -> R) -> R {
+    code()
 }
 
 /// A call that has begun.

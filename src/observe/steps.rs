@@ -54,6 +54,13 @@ pub(crate) enum Act {
     Other,
 }
 
+/// What a condition does with its lock while it waits.
+pub(crate) const GIVES_UP: &str = "gives up";
+
+/// What releases a lock when its guard is dropped.
+pub(crate) const GUARD_DROPPED: &str = "drop of the guard";
+pub(crate) const TAKES_AGAIN: &str = "acquire";
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "without a trace nothing is told")]
@@ -73,6 +80,7 @@ pub(crate) enum Ending {
 }
 
 /// What a method returns, as an ending.
+#[allow(dead_code, reason = "without a trace nothing is told")]
 pub(crate) trait Told {
     fn told(&self) -> Ending;
 }

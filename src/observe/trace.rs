@@ -242,7 +242,7 @@ impl Recorded {
 
 /// Identifies a primitive: by where it was made, and by its name if it has one.
 #[derive(Debug)]
-pub(crate) struct Object {
+pub struct Object {
     kind: &'static str,
     name: Option<&'static str>,
     made: Place,
@@ -282,8 +282,14 @@ impl Object {
     }
 
     /// As [`call`](Self::call), from a line that is not the caller's.
-    pub(crate) fn call_at(&self, act: Act, method: &'static str, place: Place) -> Call {
-        self.begin(act, method, None, place)
+    pub(crate) fn call_at(
+        &self,
+        act: Act,
+        method: &'static str,
+        amount: Option<u64>,
+        place: Here,
+    ) -> Call {
+        self.begin(act, method, amount, place.0)
     }
 
     fn begin(&self, act: Act, method: &'static str, amount: Option<u64>, place: Place) -> Call {
@@ -314,6 +320,17 @@ impl Object {
         let seen = recorded.number * THINGS + thing as u64;
         self.seen.store(seen, Ordering::Relaxed);
         thing
+    }
+}
+
+/// A line of the user's.
+#[derive(Clone, Copy, Debug)]
+pub struct Here(Place);
+
+impl Here {
+    #[track_caller]
+    pub(crate) const fn new() -> Self {
+        Self(Place::of(Location::caller()))
     }
 }
 
@@ -358,6 +375,19 @@ impl Call {
     }
 }
 
+/// Runs code of the user's that is called within a method: what it does is not that method's.
+pub(crate) fn users<R>(code: impl FnOnce() -> R) -> R {
+    let take = |recorded: &mut Recorded, me: usize| {
+        (me, core::mem::take(&mut recorded.steps.threads[me].open))
+    };
+    let Some((me, open)) = with(take) else {
+        return code();
+    };
+    let result = code();
+    with(|recorded, _| recorded.steps.threads[me].open = open);
+    result
+}
+
 /// A call begins that is on no object.
 pub(crate) fn step(act: Act, method: &'static str, amount: Option<u64>, place: Place) -> Call {
     let step = with(|recorded, me| {
@@ -380,6 +410,7 @@ pub(crate) fn sleeps() {
 }
 
 /// The running thread wakes another one, in the call that it is in.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) fn wakes(thread: usize) {
     with(|recorded, me| {
         if let Some(step) = recorded.open(me) {
@@ -389,6 +420,7 @@ pub(crate) fn wakes(thread: usize) {
 }
 
 /// The running thread goes on from a sleep for no reason, as systems allow.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) fn woken_for_nothing() {
     with(|recorded, me| {
         if let Some(step) = recorded.open(me) {
@@ -398,6 +430,7 @@ pub(crate) fn woken_for_nothing() {
 }
 
 /// A step of the crate's own, if such are recorded.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 #[track_caller]
 pub(crate) fn inner(act: Act, method: &'static str, value: impl FnOnce() -> String) {
     if !INNER.get() {
@@ -484,9 +517,10 @@ pub(crate) mod thread {
         _here: Cell<()>,
     }
 
-    impl Drop for Running {
-        fn drop(&mut self) {
-            if self.number.is_none() || std::thread::panicking() {
+    impl Running {
+        /// It has run to its end.
+        pub(crate) fn ends(self) {
+            if self.number.is_none() {
                 return;
             }
             with(|recorded, me| {

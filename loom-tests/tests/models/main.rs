@@ -13,18 +13,18 @@ mod lock;
 mod mutex;
 mod permits;
 mod programs;
+mod reports;
 mod rlock;
 mod semaphore;
 
 use std::io::{self, Write};
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread as system;
 use std::time::Duration;
 
 use racefree_loom::Semaphore;
-use racefree_loom::model::{self, Builder, thread};
+use racefree_loom::model::{self, Builder, Failure, thread};
 
 /// Some time. It does not pass in a model: both outcomes are explored.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,20 +36,12 @@ fn explore(body: impl Fn() + Send + Sync + 'static) {
 
 /// As [`explore`], with a bound, another order of wake-ups, or wake-ups for no reason.
 fn explore_with(builder: &Builder, body: impl Fn() + Send + Sync + 'static) {
-    let executions = Arc::new(AtomicUsize::new(0));
-    let counted = {
-        let executions = Arc::clone(&executions);
-        move || {
-            executions.fetch_add(1, Ordering::Relaxed);
-            body();
-        }
-    };
-    match check(builder, counted) {
+    match check(builder, body) {
         Ok(report) => say(&report.to_string()),
         Err(failure) => {
-            let executions = executions.load(Ordering::Relaxed);
+            let executions = failure.report.executions;
             say(&format!("failed after {executions} executions"));
-            panic::resume_unwind(failure);
+            panic!("{failure}");
         }
     }
 }
@@ -59,10 +51,10 @@ fn explore_with(builder: &Builder, body: impl Fn() + Send + Sync + 'static) {
 fn check(
     builder: &Builder,
     body: impl Fn() + Send + Sync + 'static,
-) -> system::Result<model::Report> {
+) -> Result<model::Report, Box<Failure>> {
     static RUNNING: Mutex<()> = Mutex::new(());
     let _one = RUNNING.lock();
-    panic::catch_unwind(AssertUnwindSafe(|| builder.check(body)))
+    builder.try_check(body)
 }
 
 /// As [`explore`], for a scenario that may end in two ways: fails unless both were seen.
@@ -110,15 +102,11 @@ fn bound(quick: usize, deep: Option<usize>) -> Builder {
 fn must_fail(message: &str, body: impl Fn() + Send + Sync + 'static) {
     // The scenario's panic is expected: run it where its message is not printed as this test's.
     let failure = check(&Builder::new(), body).expect_err("no execution fails");
-    let said = failure
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| failure.downcast_ref::<&str>().copied())
-        .expect("a panic has a message");
+    let said = &failure.message;
     assert!(said.contains(message), "failed for another reason: {said}");
     say(&format!(
         "fails, as it must: {}",
-        said.lines().next().unwrap_or_default()
+        said.trim().lines().next().unwrap_or_default()
     ));
 }
 

@@ -10,6 +10,8 @@ use crate::model::report::Engine;
 use crate::model::run::{Broken, Run, Size};
 use crate::model::settings::Settings;
 
+pub use loom::hint::spin_loop;
+
 pub(crate) const ENGINE: Engine = Engine::Loom;
 static HOOK: Hook = Hook {
     quiet: true,
@@ -20,7 +22,7 @@ static HOOK: Hook = Hook {
     },
 };
 
-pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Broken> {
+pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Box<Broken>> {
     let Some(message) = attempt(settings, run, settings.preemption_bound, None).failed() else {
         return Ok(());
     };
@@ -34,9 +36,9 @@ pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Broken> {
         replay_bound: settings.preemption_bound,
     };
     if settings.replay.is_some() || settings.smallest.is_zero() {
-        return Err(found);
+        return Err(Box::new(found));
     }
-    Err(smallest(settings, run, found))
+    Err(Box::new(smallest(settings, run, found)))
 }
 
 /// The failure with the fewest preemptions.

@@ -13,6 +13,7 @@
 )]
 mod imp;
 
+pub use imp::spin_loop;
 pub(crate) use imp::{ENGINE, atomic, run, thread};
 #[cfg(any(
     all(loom, feature = "loom"),

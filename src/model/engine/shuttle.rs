@@ -20,6 +20,8 @@ use crate::model::run::{Broken, Run, Size};
 use crate::model::settings::Settings;
 use crate::sync;
 
+pub use shuttle::hint::spin_loop;
+
 pub(crate) const ENGINE: Engine = Engine::Shuttle;
 pub(crate) const EXECUTIONS: usize = 1000;
 
@@ -56,7 +58,7 @@ fn config(max_steps: usize) -> Config {
     config
 }
 
-pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Broken> {
+pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Box<Broken>> {
     let executions = settings.executions.unwrap_or(EXECUTIONS);
     let (message, log) = match (&settings.replay, settings.pct) {
         (Some(schedule), _) => {
@@ -93,20 +95,20 @@ pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Broken> {
         replay_bound: None,
     };
     if settings.replay.is_some() || settings.smallest.is_zero() {
-        return Err(found);
+        return Err(Box::new(found));
     }
-    Err(smallest(settings, run, found, choices))
+    Err(Box::new(smallest(settings, run, found, choices)))
 }
 
-fn misfit(run: &Run) -> Broken {
-    Broken {
+fn misfit(run: &Run) -> Box<Broken> {
+    Box::new(Broken {
         message: MISFIT.to_owned(),
         executions: run.executions(),
         steps: run.steps(),
         size: Size::AsFound,
         replay: None,
         replay_bound: None,
-    }
+    })
 }
 
 /// Cuts the schedule down, as far as the body still fails: leaves out what a task does in one go,
@@ -233,8 +235,28 @@ impl Log {
     }
 }
 
-/// Runs executions until one fails, and says how.
-fn attempt<S: Scheduler + 'static>(
+/// Runs executions until one fails, and says how. On a thread of the system of their own: one that
+/// is stopped while a task unwinds counts as panicking for ever.
+fn attempt<S: Scheduler + Send + 'static>(
+    settings: &Settings,
+    run: &Run,
+    scheduler: S,
+    log: &Log,
+) -> Option<String> {
+    let here = std::thread::current();
+    let mut there = std::thread::Builder::new();
+    if let Some(name) = here.name() {
+        there = there.name(name.to_owned());
+    }
+    std::thread::scope(|scope| {
+        let attempt = || attempt_here(settings, run, scheduler, log);
+        let there = there.spawn_scoped(scope, attempt);
+        let result = there.expect("a thread to run it on").join();
+        result.unwrap_or_else(|panic| panic::resume_unwind(panic))
+    })
+}
+
+fn attempt_here<S: Scheduler + 'static>(
     settings: &Settings,
     run: &Run,
     scheduler: S,
@@ -332,8 +354,9 @@ impl<S: Scheduler> Scheduler for Logging<S> {
         }
         let is_last = |task: &&&Task| usize::from(task.id()) == LAST;
         let others: Vec<&Task> = runnable.iter().filter(|it| !is_last(it)).copied().collect();
-        if others.is_empty() {
-            return runnable.first().map(|task| task.id());
+        // One that is parked is among them, as it may be woken for nothing.
+        if !others.iter().any(|task| task.runnable()) {
+            return Some(LAST.into());
         }
         let current = current.filter(|&task| usize::from(task) != LAST);
         let chosen = self.inner.next_task(&others, current, is_yielding);

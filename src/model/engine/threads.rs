@@ -9,6 +9,8 @@ use crate::model::report::Engine;
 use crate::model::run::{Broken, Run, Size};
 use crate::model::settings::Settings;
 
+pub use std::hint::spin_loop;
+
 pub(crate) const ENGINE: Engine = Engine::Threads;
 pub(crate) const EXECUTIONS: usize = 100;
 /// A panic is the program's own: it is printed as any other.
@@ -18,18 +20,20 @@ static HOOK: Hook = Hook {
     is_checker: |_| false,
 };
 
-pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Broken> {
+pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Box<Broken>> {
     #[cfg(feature = "trace")]
     let _watching = run.watch();
     for _ in 0..settings.executions.unwrap_or(EXECUTIONS) {
         run.begin();
-        panics::caught(&HOOK, || run.body()).map_err(|payload| Broken {
-            message: panics::message(&*payload),
-            executions: run.executions(),
-            steps: run.steps(),
-            size: Size::AsFound,
-            replay: None,
-            replay_bound: None,
+        panics::caught(&HOOK, || run.body()).map_err(|payload| {
+            Box::new(Broken {
+                message: panics::message(&*payload),
+                executions: run.executions(),
+                steps: run.steps(),
+                size: Size::AsFound,
+                replay: None,
+                replay_bound: None,
+            })
         })?;
     }
     Ok(())

@@ -80,6 +80,7 @@ impl fmt::Debug for Thread {
 }
 
 engine::thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "not so under loom")]
     static CURRENT: RefCell<Option<Thread>> = RefCell::new(None);
 }
 
@@ -186,9 +187,11 @@ fn start<T: Send + 'static>(
 }
 
 fn run<T>(spawned: Spawned, thread: Thread, body: Box<dyn FnOnce() -> T + Send>) -> T {
-    let _running = spawned.runs();
+    let running = spawned.runs();
     CURRENT.with(|current| *current.borrow_mut() = Some(thread));
-    engine::stopping(body)
+    let result = engine::stopping(body);
+    running.ends();
+    result
 }
 
 /// See [`std::thread::Builder`].
@@ -264,6 +267,10 @@ impl fmt::Debug for Scope<'_, '_> {
 }
 
 /// See [`std::thread::scope`].
+///
+/// # Panics
+///
+/// If a thread panicked that nobody joined.
 #[track_caller]
 pub fn scope<'env, F, T>(body: F) -> T
 where
@@ -280,11 +287,13 @@ where
         place: Location::caller(),
     };
     let result = body(&scope);
-    drop(joins);
+    let failed = joins.join();
+    mem::forget(joins);
+    assert!(!failed, "a scoped thread panicked");
     result
 }
 
-/// Joins what is left when it is dropped, also by a panic: the threads borrow from here.
+/// Joins what is left when it is dropped by a panic: the threads borrow from here.
 struct JoinsAll<'a> {
     left: &'a Mutex<Vec<(usize, JoinHandle<()>)>>,
     place: &'static Location<'static>,
@@ -293,9 +302,15 @@ struct JoinsAll<'a> {
 impl Drop for JoinsAll<'_> {
     fn drop(&mut self) {
         // Under a checker a panic ends the execution, in which no thread runs any more.
-        if panicking() && engine::STOPS {
-            return;
+        if !engine::STOPS {
+            self.join();
         }
+    }
+}
+
+impl JoinsAll<'_> {
+    /// Says whether one of them has panicked.
+    fn join(&self) -> bool {
         let mut failed = false;
         loop {
             let left = &mut self.left.lock().unwrap_or_else(PoisonError::into_inner);
@@ -305,7 +320,7 @@ impl Drop for JoinsAll<'_> {
             failed |= handle.handle.join().is_err();
             call.ends(());
         }
-        assert!(!failed || panicking(), "a scoped thread panicked");
+        failed
     }
 }
 
