@@ -1,5 +1,6 @@
 //! Checks on real threads: what a failing one says, and that one that hangs ends.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use racefree::model::{Builder, Engine, FailureKind, RaceCell, check, sync::Arc, thread};
@@ -32,19 +33,30 @@ fn a_check_panics_with_it() {
     check(|| panic!("so it goes"));
 }
 
+/// One that begins while another one is under way.
 #[test]
 fn overlapping_accesses_are_a_race() {
     let failure = Builder::new()
-        .executions(100_000)
         .try_check(|| {
-            let cell = Arc::new(RaceCell::new(0));
+            let shared = Arc::new((RaceCell::new(0), Event::new(), Event::new()));
             let other = thread::spawn({
-                let cell = Arc::clone(&cell);
-                move || cell.with_mut(|value| *value += 1)
+                let shared = Arc::clone(&shared);
+                move || {
+                    let (cell, inside, tried) = &*shared;
+                    inside.wait();
+                    let access = AssertUnwindSafe(|| cell.with_mut(|value| *value += 1));
+                    let result = catch_unwind(access);
+                    tried.set();
+                    result
+                }
             });
-            cell.with_mut(|value| *value += 1);
-            if let Err(panic) = other.join() {
-                std::panic::resume_unwind(panic);
+            let (cell, inside, tried) = &*shared;
+            cell.with(|_| {
+                inside.set();
+                tried.wait();
+            });
+            if let Err(panic) = other.join().unwrap() {
+                resume_unwind(panic);
             }
         })
         .unwrap_err();
