@@ -63,6 +63,9 @@ mod table;
 pub mod thread;
 mod why;
 
+/// The engine's `thread_local!`.
+pub use engine::thread_local;
+
 pub use builder::Builder;
 pub use cells::RaceCell;
 pub use failure::{Failure, Step};

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex as Unseen};
 use std::time::Duration;
 
 use racefree_loom::model::sync::atomic::{AtomicU32, Ordering};
+use racefree_loom::model::sync::{OnceLock, mpsc};
 use racefree_loom::model::{Builder, Failure, FailureKind, RaceCell, thread};
 use racefree_loom::{Event, Lock};
 
@@ -189,5 +190,53 @@ fn a_token_may_come_too_late() {
         let came = seen.load(Ordering::Relaxed) == 1;
         other.join().unwrap();
         came
+    });
+}
+
+/// A value is made once, whoever comes first, and seen by all.
+#[test]
+fn a_value_is_made_once() {
+    super::explore(|| {
+        let shared = Arc::new((OnceLock::new(), AtomicU32::new(0)));
+        let get = |shared: &(OnceLock<u32>, AtomicU32)| {
+            *shared.0.get_or_init(|| {
+                shared.1.fetch_add(1, Ordering::Relaxed);
+                7
+            })
+        };
+        let other = super::spawn(&shared, get);
+        assert_eq!(get(&shared), 7);
+        assert_eq!(other.join().unwrap(), 7);
+        assert_eq!(shared.1.load(Ordering::Relaxed), 1);
+        assert_eq!(shared.0.set(8), Err(8));
+    });
+}
+
+/// What is sent is received, in order, and then the end.
+#[test]
+fn a_channel_hands_over() {
+    super::explore_with(&Builder::new().preemption_bound(2), || {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let other = thread::spawn(move || {
+            sender.send(RaceCell::new(1)).unwrap();
+            sender.send(RaceCell::new(2)).unwrap();
+        });
+        let received: Vec<u32> = receiver.iter().map(|it| it.with(|it| *it)).collect();
+        assert_eq!(received, [1, 2]);
+        other.join().unwrap();
+    });
+}
+
+racefree_loom::model::thread_local! {
+    static OWN: std::cell::Cell<u32> = std::cell::Cell::new(0);
+}
+
+#[test]
+fn a_thread_has_its_own() {
+    super::explore(|| {
+        OWN.with(|own| own.set(1));
+        let other = thread::spawn(|| OWN.with(std::cell::Cell::get));
+        assert_eq!(other.join().unwrap(), 0);
+        assert_eq!(OWN.with(std::cell::Cell::get), 1);
     });
 }

@@ -3,7 +3,8 @@
 use std::panic;
 use std::time::Instant;
 
-pub(crate) use loom::{sync::atomic, thread, thread_local};
+pub use loom::thread_local;
+pub(crate) use loom::{sync::atomic, thread};
 
 use crate::model::panics::{self, Hook};
 use crate::model::report::Engine;

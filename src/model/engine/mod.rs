@@ -13,11 +13,11 @@
 )]
 mod imp;
 
-pub use imp::spin_loop;
 pub(crate) use imp::{ENGINE, atomic, run, thread};
 #[cfg(any(
     all(loom, feature = "loom"),
     all(shuttle, feature = "shuttle"),
     feature = "trace"
 ))]
-pub(crate) use imp::{STOPS, sleep, spawn, stopping, thread_local};
+pub(crate) use imp::{STOPS, sleep, spawn, stopping};
+pub use imp::{spin_loop, thread_local};

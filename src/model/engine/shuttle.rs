@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId};
+pub use shuttle::thread_local;
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
-pub(crate) use shuttle::{sync::atomic, thread, thread_local};
+pub(crate) use shuttle::{sync::atomic, thread};
 
 use crate::model::panics::{self, Hook};
 use crate::model::report::Engine;

@@ -1,7 +1,6 @@
 //! Real threads: as many runs as told, on the machine as it is. Uses the settings.
 
-#[cfg(feature = "trace")]
-pub(crate) use std::thread_local;
+pub use std::thread_local;
 pub(crate) use std::{sync::atomic, thread};
 
 use crate::model::panics::{self, Hook};

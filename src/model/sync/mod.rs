@@ -13,7 +13,18 @@
 ))]
 mod twin;
 
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+pub mod mpsc;
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+mod once;
+
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+pub use once::{LazyLock, OnceLock};
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+pub use std::sync::{LazyLock, OnceLock, mpsc};
+
 pub use crate::barrier::Barrier;
+pub use crate::condvar::Condvar;
 
 /// `std`'s, with every engine: what is counted by a checker's own would add interleavings of
 /// the counts.

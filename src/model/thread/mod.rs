@@ -5,6 +5,7 @@
 //!
 //! - `JoinHandle::is_finished`: it would be a step that depends on all steps of the thread; use an
 //!   atomic.
+//! - The methods of [`LocalKey`] but `with` and `try_with`, and `const` initializers.
 //! - `available_parallelism`: use a number that you choose.
 
 // Uses the engine, and `observe`; the twins use the futex as well.
@@ -22,6 +23,13 @@ mod parker;
 ))]
 mod twin;
 
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+pub use super::engine::thread::LocalKey;
+#[cfg(all(
+    feature = "trace",
+    not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))
+))]
+pub use std::thread::LocalKey;
 #[cfg(not(any(
     all(loom, feature = "loom"),
     all(shuttle, feature = "shuttle"),
