@@ -133,11 +133,14 @@ fn a_wait_unlocks_and_locks_again() {
     assert_eq!(waiter.end(), 2);
 }
 
+/// A wait with a timeout; it says whether its time was up.
+type TimedWait = fn(&Shared, &mut MutexGuard<'_, u32>, Duration) -> bool;
+
 #[test]
 fn a_wait_ends_in_time_and_not_before() {
     let shared = Shared::new();
     for timeout in [Duration::from_nanos(1), SHORT, Duration::from_millis(30)] {
-        let waits: [fn(&Shared, &mut MutexGuard<'_, u32>, Duration) -> bool; 6] = [
+        let waits: [TimedWait; 6] = [
             |it, data, time| it.changed.wait_timeout(data, time).timed_out(),
             |it, data, time| it.changed.wait_for(data, time).timed_out(),
             |it, data, time| {
@@ -380,7 +383,7 @@ fn it_may_go_with_its_last_waiter() {
             spawn(move || {
                 shared
                     .changed
-                    .wait_while(&mut shared.data.lock(), |data| *data == 0)
+                    .wait_while(&mut shared.data.lock(), |data| *data == 0);
             })
         };
         *shared.data.lock() = 1;
@@ -430,7 +433,9 @@ fn guards_that_borrow_nothing() {
     let lock = || LOCK.get_or_init(Arc::default);
     let rlock = || RLOCK.get_or_init(Arc::default);
     let mutex = || MUTEX.get_or_init(Arc::default);
-    (lock(), rlock(), mutex());
+    lock();
+    rlock();
+    mutex();
     gives_up(
         move || lock().guard_arc(),
         || LOCK.get().unwrap().try_guard().is_some(),
