@@ -27,9 +27,15 @@ pub(crate) const EXCLUDED: &[(&str, &str)] = &[
     ("src/futex/windows.rs", "not in a model: the system call"),
     ("src/futex/modelled.rs", "the model's own futex"),
     ("src/futex/terms.rs", "plain data"),
-    ("src/futex/pieces.rs", "not in a model: how long the system sleeps at once"),
+    (
+        "src/futex/pieces.rs",
+        "not in a model: how long the system sleeps at once",
+    ),
     ("src/model", "the model's own entry"),
-    ("src/observe", "what is told of a model, and not what it does"),
+    (
+        "src/observe",
+        "what is told of a model, and not what it does",
+    ),
     (
         "src/sync.rs",
         "no algorithm: atomics, from std or from loom",

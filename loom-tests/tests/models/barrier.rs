@@ -254,7 +254,7 @@ fn a_stalled_waiter_beside_another() {
 
 /// How the two of a round fare whose action runs while `disturb` is called.
 fn during_the_action(told: BrokenBarrierError, disturb: fn(&Barrier)) {
-    explore_both_with(&bound(4, Some(6)), move || {
+    explore_both_with(&bound(4, Some(5)), move || {
         let acts = Arc::new(RaceCell::new(false));
         let lock = Arc::new(Lock::new());
         let barrier = Arc::new(Barrier::new(2).with_action({
@@ -313,7 +313,7 @@ fn a_timeout_during_the_action() {
 /// runs twice, one after the other.
 #[test]
 fn a_round_that_is_complete_during_the_action() {
-    explore_with(&bound(4, Some(6)), || {
+    explore_with(&bound(4, Some(5)), || {
         let runs = Arc::new(RaceCell::new(0));
         let barrier = Arc::new(Barrier::new(1).with_action({
             let runs = Arc::clone(&runs);

@@ -127,7 +127,7 @@ fn pulse_frees_a_sleeper() {
 
 #[test]
 fn pulse_frees_two_sleepers() {
-    pulse(&bound(3, None), 2, |published| published.event.wait());
+    pulse(&bound(3, Some(4)), 2, |published| published.event.wait());
 }
 
 /// A sleeper that is freed by a pulse, and looks again late: who comes to sleep meanwhile does not
