@@ -487,7 +487,7 @@ mod event {
         let waiters = bunch_asleep(5, || event.wait_timeout(LIMIT));
         event.set();
         event.clear();
-        assert_eq!(ends(waiters), [true; 7]);
+        assert_eq!(ends(waiters), [true; 5]);
     }
 
     #[test]
