@@ -53,7 +53,16 @@ mod raw;
 mod raw_mutex;
 mod rlock;
 mod semaphore;
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+#[allow(
+    dead_code,
+    reason = "what it shows of itself is for the oracles of tests"
+)]
+mod spec;
 mod spin;
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+#[doc(hidden)]
+pub mod step;
 mod sync;
 
 pub use barrier::Barrier;
