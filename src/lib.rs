@@ -62,6 +62,11 @@ mod spec;
 mod spin;
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 #[doc(hidden)]
+#[allow(
+    clippy::new_without_default,
+    clippy::len_without_is_empty,
+    reason = "it is public for the refinement alone"
+)]
 pub mod step;
 mod sync;
 

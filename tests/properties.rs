@@ -5,7 +5,12 @@ mod common;
 mod error {
     pub(crate) use racefree::{BrokenBarrierError, NotOwnerError, ReleaseError};
 }
-#[allow(dead_code, reason = "one thread at a time has no need of all of it")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "one thread at a time has no need of all of it"
+)]
 #[path = "../src/spec/mod.rs"]
 mod spec;
 
@@ -162,7 +167,7 @@ mod permits {
 
     impl Model for spec::Lock {
         fn acquire(&mut self) -> bool {
-            match spec::now(self, ME, &spec::lock::Call::Acquire(Patience::No)) {
+            match spec::terms::now(self, ME, &spec::lock::Call::Acquire(Patience::No)) {
                 spec::lock::Answer::Acquired(acquired) => acquired,
                 other => unreachable!("{other:?}"),
             }
@@ -170,7 +175,7 @@ mod permits {
 
         fn release(&mut self, n: u32) -> Result<(), ReleaseError> {
             assert_eq!(n, 1);
-            match spec::now(self, ME, &spec::lock::Call::Release) {
+            match spec::terms::now(self, ME, &spec::lock::Call::Release) {
                 spec::lock::Answer::Released(released) => released,
                 other => unreachable!("{other:?}"),
             }
@@ -183,14 +188,14 @@ mod permits {
 
     impl Model for spec::Semaphore {
         fn acquire(&mut self) -> bool {
-            match spec::now(self, ME, &spec::semaphore::Call::Acquire(Patience::No)) {
+            match spec::terms::now(self, ME, &spec::semaphore::Call::Acquire(Patience::No)) {
                 spec::lock::Answer::Acquired(acquired) => acquired,
                 other => unreachable!("{other:?}"),
             }
         }
 
         fn release(&mut self, n: u32) -> Result<(), ReleaseError> {
-            match spec::now(self, ME, &spec::semaphore::Call::Release(n)) {
+            match spec::terms::now(self, ME, &spec::semaphore::Call::Release(n)) {
                 spec::lock::Answer::Released(released) => released,
                 other => unreachable!("{other:?}"),
             }
@@ -343,16 +348,16 @@ mod event {
                     match step {
                         Step::Set => {
                             event.set();
-                            spec::now(&mut model, ME, &spec::event::Call::Set);
+                            spec::terms::now(&mut model, ME, &spec::event::Call::Set);
                         }
                         Step::Clear => {
                             event.clear();
-                            spec::now(&mut model, ME, &spec::event::Call::Clear);
+                            spec::terms::now(&mut model, ME, &spec::event::Call::Clear);
                         }
                         Step::Wait(wait) => {
                             let was_set = wait.unless_for_ever(model.is_set()).event(&event);
                             let call = spec::event::Call::Wait(Patience::No);
-                            let expected = spec::now(&mut model, ME, &call);
+                            let expected = spec::terms::now(&mut model, ME, &call);
                             let was_set = spec::event::Answer::WasSet(was_set);
                             assert_eq!(was_set, expected, "{step:?}");
                         }
@@ -401,7 +406,7 @@ mod rlock {
         }
 
         fn call(&mut self, who: Who, call: spec::lock::Call) -> Said {
-            match spec::now(&mut self.0, who as spec::Thread, &call) {
+            match spec::terms::now(&mut self.0, who as spec::Thread, &call) {
                 spec::lock::Answer::Acquired(acquired) => Said::Acquired(acquired),
                 spec::lock::Answer::Released(released) => Said::Released(released),
             }

@@ -1,7 +1,7 @@
 //! `threading.Barrier`.
 
 use super::super::error::BrokenBarrierError;
-use super::{Object, Patience, Step, Thread};
+use super::terms::{Object, Patience, Step, Thread};
 
 /// Those who wait for their round to be complete, in the order in which they came.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! `threading.Condition`.
 
 use super::super::error::NotOwnerError;
-use super::{Patience, Step, Thread};
+use super::terms::{Patience, Step, Thread};
 
 /// What a condition asks of its lock.
 pub(crate) trait Lockable {

@@ -1,6 +1,6 @@
 //! `threading.Event`.
 
-use super::{Object, Patience, Step, Thread};
+use super::terms::{Object, Patience, Step, Thread};
 
 /// A flag, and those who wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! `threading.Lock`.
 
 use super::super::error::ReleaseError;
-use super::{Lockable, Object, Patience, Step, Thread};
+use super::condition::Lockable;
+use super::terms::{Object, Patience, Step, Thread};
 
 /// Held or not. It has no owner: any thread may release it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! `threading.RLock`.
 
 use super::super::error::ReleaseError;
-use super::{Lockable, Object, Patience, Step, Thread};
+use super::condition::Lockable;
+use super::terms::{Object, Patience, Step, Thread};
 
 /// Who owns it, and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]

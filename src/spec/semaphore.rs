@@ -1,7 +1,7 @@
 //! `threading.Semaphore` and `threading.BoundedSemaphore`.
 
 use super::super::error::ReleaseError;
-use super::{Object, Patience, Step, Thread};
+use super::terms::{Object, Patience, Step, Thread};
 
 /// A number of permits, which belong to nobody: any thread may release one.
 #[derive(Clone, Debug, PartialEq, Eq)]

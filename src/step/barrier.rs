@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::{Ends, Whole};
+use super::whole::{Ends, Whole};
 use crate::error::BrokenBarrierError;
 use crate::spec::{
     self, Object, Patience,

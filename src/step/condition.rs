@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::{Ends, Lock, RLock, Whole};
+use super::locks::{Lock, RLock};
+use super::whole::{Ends, Whole};
 use crate::error::NotOwnerError;
 use crate::spec::condition::{Answer, Call};
 use crate::spec::{self, Lockable, Object, Patience};

@@ -1,6 +1,6 @@
 //! `Event`.
 
-use super::Whole;
+use super::whole::Whole;
 use crate::spec::{
     self, Patience,
     event::{Answer, Call},

@@ -1,6 +1,6 @@
 //! What can be acquired.
 
-use super::Whole;
+use super::whole::Whole;
 use crate::error::ReleaseError;
 use crate::spec::{self, Patience, lock, semaphore};
 use crate::sync::{Ordering, const_fn, thread_id};

@@ -31,280 +31,294 @@ mod barrier;
 mod condition;
 mod event;
 mod locks;
-#[cfg(all(test, loom, feature = "loom"))]
-mod tests;
-
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-
-use crate::futex::modelled::park;
-use crate::spec::{Object, Order, Step, Then, Thread};
-use crate::sync::{Ordering, StepWord, Within, const_fn, leave_out, thread, thread_id};
+mod whole;
 
 pub use barrier::Barrier;
 pub use condition::{ConditionLock, Waiters};
 pub use event::Event;
 pub use locks::{Lock, Permits, RLock};
+pub use whole::begin;
 
 pub use crate::spec::Patience;
 
-thread_local! {
-    static LEAVES_OUT: Cell<bool> = const { Cell::new(false) };
-}
+/// How few steps there are, and that they allow what they should.
+#[cfg(all(test, loom, feature = "loom"))]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
 
-/// Begins an execution. Only in a check that has no bound on preemptions may one be left out.
-pub fn begin(without_a_bound: bool) {
-    LEAVES_OUT.set(without_a_bound);
-}
+    use super::Patience::{Forever, Timed};
 
-/// A primitive, of which each call is made of whole steps.
-struct Whole<O> {
-    word: StepWord,
-    hidden: RefCell<Hidden<O>>,
-}
+    use super::*;
+    use crate::error::{BrokenBarrierError, ReleaseError};
+    use crate::model::{Builder, RaceCell, Report};
 
-struct Hidden<O> {
-    state: O,
-    /// Those that could not take a step, the first that came first.
-    line: VecDeque<Thread>,
-    /// Those that have been woken to try it again, and have not yet.
-    woken: Vec<Thread>,
-    sleepers: Vec<Sleeper>,
-}
+    fn spawn<T: 'static, R: 'static>(
+        shared: &Arc<T>,
+        body: impl FnOnce(&T) -> R + 'static,
+    ) -> thread::JoinHandle<R> {
+        let shared = Arc::clone(shared);
+        thread::spawn(move || body(&shared))
+    }
 
-struct Sleeper {
-    who: Thread,
-    thread: thread::Thread,
-    parked: bool,
-    /// It may go on.
-    up: bool,
-    /// It was unparked before it had parked.
-    token: bool,
-}
+    /// The outcomes of all executions, and how many there were.
+    fn outcomes<T: Ord + Send + 'static>(
+        body: impl Fn() -> T + Send + Sync + 'static,
+    ) -> (BTreeSet<T>, usize) {
+        let all = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = Arc::clone(&all);
+        let report = check(move || {
+            let outcome = body();
+            seen.lock().unwrap().insert(outcome);
+        });
+        let all = std::mem::take(&mut *all.lock().unwrap());
+        (all, report.executions)
+    }
 
-// SAFETY: all threads of a model run on one thread of the system, one at a time. They switch at the
-// checker's own operations, none of which is called with `hidden` borrowed.
-unsafe impl<O> Sync for Whole<O> {}
-// SAFETY: as above.
-unsafe impl<O> Send for Whole<O> {}
+    /// All executions of a body.
+    fn check(body: impl Fn() + Send + Sync + 'static) -> Report {
+        Builder::new().check(begun(body))
+    }
 
-/// What the end of a wait is.
-#[derive(Clone, Copy)]
-enum Ends {
-    /// The thread goes on, and sees what was done before.
-    Unpark,
-    /// The thread stands in line for a step that it could not take by now.
-    StandInLine,
-}
-
-impl<O: Object> Whole<O> {
-    const_fn! {
-        fn new(state: O, shown: u32) -> Self {
-            Self {
-                word: StepWord::new(shown),
-                hidden: RefCell::new(Hidden {
-                    state,
-                    line: VecDeque::new(),
-                    woken: Vec::new(),
-                    sleepers: Vec::new(),
-                }),
-            }
+    fn begun(body: impl Fn() + Send + Sync + 'static) -> impl Fn() + Send + Sync + 'static {
+        move || {
+            begin(true);
+            body();
         }
     }
 
-    /// What is shown, or was.
-    fn look(&self, order: Ordering) -> u32 {
-        self.word.look(order)
+    fn failure(body: impl Fn() + Send + Sync + 'static) -> String {
+        let checked = Builder::new().try_check(begun(body));
+        checked.expect_err("an execution has to fail").message
     }
 
-    /// Reads or changes what no other thread can see: no step.
-    fn aside<R>(&self, access: impl FnOnce(&mut O) -> R) -> R {
-        access(&mut self.hidden.borrow_mut().state)
-    }
-
-    /// A call: see [`run`](Self::run).
-    fn call(&self, patience: Patience, call: O::Call) -> O::Answer {
-        let step = |state: &mut O, me, call: &O::Call, _seen| state.step(me, call);
-        self.run(patience, Ends::Unpark, false, call, step, |_, _| ())
-    }
-
-    /// A call, taken step by step. It may begin with a look, and each `step` is told what was seen.
-    /// `beside` is run in each step that is taken, to show more.
-    fn run<C, A>(
-        &self,
-        patience: Patience,
-        ends: Ends,
-        mut looks: bool,
-        mut call: C,
-        mut step: impl FnMut(&mut O, Thread, &C, u32) -> Option<Step<C, A>>,
-        mut beside: impl FnMut(&O, &Within<'_>),
-    ) -> A {
-        let me = thread_id();
-        loop {
-            let mut act = |seen, within: &Within<'_>| {
-                let hidden = &mut *self.hidden.borrow_mut();
-                let token = hidden.leave(me);
-                let before = hidden.state.shown();
-                let Some(step) = step(&mut hidden.state, me, &call, seen) else {
-                    hidden.line.push_back(me);
-                    hidden.sleep(me);
-                    if LEAVES_OUT.get() {
-                        leave_out();
+    fn counter(threads: usize, rounds: usize) -> usize {
+        Builder::new()
+            .check(move || {
+                let counter = Arc::new((Lock::new(), RaceCell::new(0)));
+                let work = move |(lock, count): &(Lock, RaceCell<usize>)| {
+                    for _ in 0..rounds {
+                        assert!(lock.acquire(Forever));
+                        count.with_mut(|count| *count += 1);
+                        lock.release().unwrap();
                     }
-                    return (Taken::NotYet, Vec::new());
                 };
-                order(within, step.order, before, hidden.state.shown());
-                beside(&hidden.state, within);
-                if let Then::Waits(_) = step.then {
-                    hidden.sleep(me);
-                }
-                let mut wakes = hidden.end(step.ends, ends);
-                hidden.wake_line(&mut wakes);
-                (Taken::Step(step.then, token), wakes)
-            };
-            let (taken, wakes) = match std::mem::take(&mut looks) {
-                true => self.word.look_and_step(Ordering::Relaxed, act),
-                false => self.word.step(|within| act(0, within)),
-            };
-            wakes.iter().for_each(thread::Thread::unpark);
-            match taken {
-                Taken::NotYet => self.sleep(me),
-                Taken::Step(then, token) => {
-                    if token {
-                        // The end of the wait came before the second turn: nothing to wait for.
-                        park();
-                    }
-                    match then {
-                        Then::Returns(answer) => return answer,
-                        Then::GoesOn(next) => call = next,
-                        Then::Waits(next) => {
-                            call = next;
-                            if patience == Patience::Forever {
-                                self.sleep(me);
-                                if let Ends::Unpark = ends {
-                                    return self.told(me, &call, &mut step);
-                                }
-                            }
-                        }
-                    }
-                }
+                let others: Vec<_> = (1..threads).map(|_| spawn(&counter, work)).collect();
+                work(&counter);
+                others.into_iter().for_each(|it| it.join().unwrap());
+                counter.1.with(|count| assert_eq!(*count, threads * rounds));
+            })
+            .executions
+    }
+
+    #[test]
+    fn a_lock_has_few_executions() {
+        eprintln!("2 x 1: {}", counter(2, 1));
+        eprintln!("2 x 2: {}", counter(2, 2));
+        eprintln!("3 x 1: {}", counter(3, 1));
+    }
+
+    #[test]
+    fn a_lock_that_nobody_releases_is_a_deadlock() {
+        let message = failure(|| {
+            let lock = Arc::new(Lock::new());
+            let other = spawn(&lock, |lock| lock.acquire(Forever));
+            lock.acquire(Forever);
+            other.join().unwrap();
+        });
+        assert!(message.contains("deadlock"), "{message}");
+    }
+
+    #[test]
+    fn a_timed_acquire_ends_in_both_ways() {
+        let (outcomes, _) = outcomes(|| {
+            let lock = Arc::new(Lock::new());
+            lock.acquire(Patience::No);
+            let other = spawn(&lock, |lock| lock.acquire(Timed));
+            lock.release().unwrap();
+            other.join().unwrap()
+        });
+        assert_eq!(outcomes, BTreeSet::from([false, true]));
+    }
+
+    #[test]
+    fn a_lock_may_be_barged_and_handed_over() {
+        let (outcomes, executions) = outcomes(|| {
+            let lock = Arc::new(Lock::new());
+            lock.acquire(Patience::No);
+            let other = spawn(&lock, |lock| {
+                lock.acquire(Forever);
+                lock.release().unwrap();
+            });
+            lock.release().unwrap();
+            let again = lock.acquire(Patience::No);
+            if again {
+                lock.release().unwrap();
             }
-        }
+            other.join().unwrap();
+            again
+        });
+        eprintln!("{executions}");
+        assert_eq!(outcomes, BTreeSet::from([false, true]));
     }
 
-    /// The last step of a wait that another thread has ended: nobody sees it.
-    fn told<C, A>(
-        &self,
-        me: Thread,
-        call: &C,
-        step: &mut impl FnMut(&mut O, Thread, &C, u32) -> Option<Step<C, A>>,
-    ) -> A {
-        let step = self.aside(|state| step(state, me, call, 0));
-        let step = step.expect("the wait has ended");
-        if step.order.sees {
-            self.word.step(|within| within.see());
-        }
-        match step.then {
-            Then::Returns(answer) => answer,
-            _ => unreachable!("the wait has ended"),
-        }
-    }
-
-    /// Sleeps until woken.
-    fn sleep(&self, me: Thread) {
-        loop {
-            {
-                let hidden = &mut *self.hidden.borrow_mut();
-                let at = hidden.sleeper(me);
-                let at = at.expect("it sleeps until it is woken");
-                if hidden.sleepers[at].up {
-                    hidden.sleepers.remove(at);
-                    return;
+    #[test]
+    fn a_permit_orders_the_release_and_not_the_acquire() {
+        let body = |release: bool| {
+            move || {
+                let shared = Arc::new((Permits::new(2), RaceCell::new(0)));
+                let other = spawn(&shared, move |(permits, cell)| {
+                    cell.with_mut(|it| *it = 1);
+                    if release {
+                        permits.release(1, 9, ReleaseError::Overflow).unwrap();
+                    } else {
+                        permits.acquire(Forever);
+                    }
+                });
+                let (permits, cell) = &*shared;
+                let done = if release { 3 } else { 1 };
+                if permits.value() == done && permits.acquire(Forever) {
+                    cell.with(|it| assert_eq!(*it, 1));
                 }
-                hidden.sleepers[at].parked = true;
+                other.join().unwrap();
             }
-            park();
-        }
-    }
-}
-
-enum Taken<C, A> {
-    NotYet,
-    /// And whether the thread has a token from having been unparked.
-    Step(Then<C, A>, bool),
-}
-
-impl<O: Object> Hidden<O> {
-    fn sleeper(&self, who: Thread) -> Option<usize> {
-        self.sleepers.iter().position(|it| it.who == who)
+        };
+        check(body(true));
+        let message = failure(body(false));
+        assert!(message.contains("Causality violation"), "{message}");
     }
 
-    /// Lies down, to be woken.
-    fn sleep(&mut self, me: Thread) {
-        self.sleepers.push(Sleeper {
-            who: me,
-            thread: thread::current(),
-            parked: false,
-            up: false,
-            token: false,
+    #[test]
+    fn a_pulse_reaches_a_waiter_that_has_come() {
+        let (outcomes, _) = outcomes(|| {
+            let event = Arc::new(Event::new());
+            let other = spawn(&event, |event| event.wait(Timed));
+            event.set();
+            event.clear();
+            other.join().unwrap()
+        });
+        assert_eq!(outcomes, BTreeSet::from([false, true]));
+    }
+
+    #[test]
+    fn a_set_orders_memory_and_a_clear_forgets() {
+        check(|| {
+            let shared = Arc::new((Event::new(), RaceCell::new(0)));
+            let others = [(); 2].map(|()| {
+                spawn(&shared, |(event, cell)| {
+                    assert!(event.wait(Forever));
+                    cell.with(|it| assert_eq!(*it, 1));
+                })
+            });
+            shared.1.with_mut(|it| *it = 1);
+            shared.0.set();
+            others.into_iter().for_each(|it| it.join().unwrap());
         });
     }
 
-    /// Is in no line any more, and no sleeper. Has the sleeper's token.
-    fn leave(&mut self, me: Thread) -> bool {
-        self.line.retain(|&it| it != me);
-        self.woken.retain(|&it| it != me);
-        let Some(at) = self.sleeper(me) else {
-            return false;
-        };
-        self.sleepers.remove(at).token
-    }
-
-    /// Ends these waits. Has those that are to be unparked for that.
-    fn end(&mut self, waits: Vec<Thread>, ends: Ends) -> Vec<thread::Thread> {
-        match ends {
-            Ends::StandInLine => {
-                self.line.extend(waits);
-                Vec::new()
+    fn queue(producers: usize, items: usize) -> usize {
+        struct Buffer {
+            lock: Lock,
+            not_full: Waiters,
+            not_empty: Waiters,
+            item: RaceCell<Option<usize>>,
+        }
+        impl Buffer {
+            fn put(&self, item: usize) {
+                self.lock.acquire(Forever);
+                while self.item.with(Option::is_some) {
+                    self.lock.wait(&self.not_full, Forever).unwrap();
+                }
+                self.item.with_mut(|place| *place = Some(item));
+                self.lock.notify(&self.not_empty, 1).unwrap();
+                self.lock.release().unwrap();
             }
-            Ends::Unpark => waits
-                .into_iter()
-                .map(|who| self.up(who, true).expect("it is unparked in any case"))
-                .collect(),
+
+            fn take(&self) -> usize {
+                self.lock.acquire(Forever);
+                while self.item.with(Option::is_none) {
+                    self.lock.wait(&self.not_empty, Forever).unwrap();
+                }
+                let item = self.item.with_mut(Option::take).unwrap();
+                self.lock.notify(&self.not_full, 1).unwrap();
+                self.lock.release().unwrap();
+                item
+            }
         }
+        let report = check(move || {
+            let buffer = Arc::new(Buffer {
+                lock: Lock::new(),
+                not_full: Waiters::new(),
+                not_empty: Waiters::new(),
+                item: RaceCell::new(None),
+            });
+            let producers: Vec<_> = (0..producers)
+                .map(|_| {
+                    spawn(&buffer, move |buffer| {
+                        (0..items).for_each(|item| buffer.put(item));
+                    })
+                })
+                .collect();
+            for _ in 0..producers.len() * items {
+                buffer.take();
+            }
+            producers.into_iter().for_each(|it| it.join().unwrap());
+        });
+        report.executions
     }
 
-    /// Wakes as many of the line as there is room for.
-    fn wake_line(&mut self, wakes: &mut Vec<thread::Thread>) {
-        while self.woken.len() < self.state.room() {
-            let Some(who) = self.line.pop_front() else {
-                break;
+    #[test]
+    fn a_queue_has_few_executions() {
+        eprintln!("1 x 1: {}", queue(1, 1));
+        eprintln!("2 x 1: {}", queue(2, 1));
+        eprintln!("1 x 3: {}", queue(1, 3));
+    }
+
+    #[test]
+    fn a_wait_gives_up_all_levels() {
+        let (outcomes, _) = outcomes(|| {
+            let shared = Arc::new((RLock::new(), Waiters::new()));
+            let other = spawn(&shared, |(lock, waiters)| {
+                lock.acquire(Forever);
+                lock.acquire(Forever);
+                let notified = lock.wait(waiters, Timed).unwrap();
+                assert_eq!(lock.recursion_count(), 2);
+                lock.release().unwrap();
+                lock.release().unwrap();
+                notified
+            });
+            let (lock, waiters) = &*shared;
+            lock.acquire(Forever);
+            lock.notify(waiters, 1).unwrap();
+            lock.release().unwrap();
+            other.join().unwrap()
+        });
+        assert_eq!(outcomes, BTreeSet::from([false, true]));
+    }
+
+    #[test]
+    fn a_barrier_lets_all_pass_or_breaks_for_all() {
+        let (outcomes, executions) = outcomes(|| {
+            let shared = Arc::new((Barrier::new(3), [(); 3].map(|()| RaceCell::new(0))));
+            let meet = |(barrier, cells): &(Barrier, [RaceCell<u32>; 3]), me: usize| {
+                cells[me].with_mut(|it| *it = 1);
+                let patience = if me == 0 { Timed } else { Forever };
+                let result = barrier.wait(patience);
+                if result.is_ok() {
+                    let sum: u32 = cells.iter().map(|it| it.with(|it| *it)).sum();
+                    assert_eq!(sum, 3);
+                }
+                result.map_err(|why| assert_eq!(why, BrokenBarrierError::TimedOut))
             };
-            self.woken.push(who);
-            wakes.extend(self.up(who, false));
-        }
-    }
-
-    /// Lets a sleeper go on. It is unparked if it has parked, or if it is to see what was done.
-    fn up(&mut self, who: Thread, sees: bool) -> Option<thread::Thread> {
-        let at = self.sleeper(who).expect("who waits sleeps");
-        let sleeper = &mut self.sleepers[at];
-        sleeper.up = true;
-        sleeper.token = sees && !sleeper.parked;
-        (sleeper.parked || sees).then(|| sleeper.thread.clone())
-    }
-}
-
-/// Shows the state, and orders what the step orders.
-fn order(within: &Within<'_>, order: Order, before: u32, shown: u32) {
-    if order.sees {
-        within.see();
-    }
-    if order.anew {
-        within.publish_anew(shown);
-    } else if order.publishes {
-        within.publish(shown);
-    } else if shown != before {
-        within.show(shown);
+            let others = [0, 1].map(|me| spawn(&shared, move |shared| meet(shared, me)));
+            let mut all = vec![meet(&shared, 2)];
+            all.extend(others.map(|it| it.join().unwrap()));
+            all.sort();
+            all
+        });
+        eprintln!("{executions}");
+        let passed = vec![Ok(0), Ok(1), Ok(2)];
+        let broken = vec![Err(()); 3];
+        assert_eq!(outcomes, BTreeSet::from([passed, broken]));
     }
 }
