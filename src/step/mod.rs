@@ -52,6 +52,7 @@ mod tests {
     use super::*;
     use crate::error::{BrokenBarrierError, ReleaseError};
     use crate::model::{Builder, RaceCell, Report};
+    use crate::sync::thread;
 
     fn spawn<T: 'static, R: 'static>(
         shared: &Arc<T>,
