@@ -53,7 +53,21 @@ mod raw;
 mod raw_mutex;
 mod rlock;
 mod semaphore;
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+#[allow(
+    dead_code,
+    reason = "what it shows of itself is for the oracles of tests"
+)]
+mod spec;
 mod spin;
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+#[doc(hidden)]
+#[allow(
+    clippy::new_without_default,
+    clippy::len_without_is_empty,
+    reason = "it is public for the refinement alone"
+)]
+pub mod step;
 mod sync;
 
 pub use barrier::Barrier;

@@ -8,7 +8,7 @@ pub(crate) use imp::{AtomicU32, UnsafeCell, thread_id};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) use {
     execution::{begin, deadlocked, unless_deadlocked, with_kept},
-    imp::{look, peek, thread},
+    imp::{StepWord, Within, leave_out, look, peek, thread},
 };
 
 pub(crate) use core::sync::atomic::Ordering;
@@ -380,6 +380,87 @@ mod imp {
         }
     }
 
+    /// What the checker sees of a primitive whose calls are steps: what the primitive shows of
+    /// itself, and what it orders.
+    pub(crate) struct StepWord {
+        turn: Turn,
+        shown: atomic::AtomicU32,
+    }
+
+    impl StepWord {
+        pub(crate) fn new(shown: u32) -> Self {
+            Self {
+                turn: Turn::new(),
+                shown: atomic::AtomicU32::new(shown),
+            }
+        }
+
+        /// A step: no other thread comes between what `act` does, and each other step depends on
+        /// it. Of itself it orders nothing.
+        pub(crate) fn step<R>(&self, act: impl FnOnce(&Within<'_>) -> R) -> R {
+            self.turn.during(|| act(&Within(&self.shown)))
+        }
+
+        /// What is shown, or was.
+        pub(crate) fn look(&self, order: Ordering) -> u32 {
+            self.look_and_step(order, |shown, _| shown)
+        }
+
+        /// A step that begins with a look, which may see what was shown before.
+        pub(crate) fn look_and_step<R>(
+            &self,
+            order: Ordering,
+            act: impl FnOnce(u32, &Within<'_>) -> R,
+        ) -> R {
+            // As `load` of an atomic.
+            let shown = self.shown.load(order);
+            loom::stop_exploring();
+            self.turn.take();
+            let result = act(shown, &Within(&self.shown));
+            loom::explore();
+            result
+        }
+    }
+
+    /// A word in the middle of a step.
+    pub(crate) struct Within<'a>(&'a atomic::AtomicU32);
+
+    impl Within<'_> {
+        /// Sees all that was published.
+        pub(crate) fn see(&self) {
+            newest(self.0, Ordering::Acquire);
+        }
+
+        /// Shows another value.
+        pub(crate) fn show(&self, shown: u32) {
+            self.0.swap(shown, Ordering::Relaxed);
+        }
+
+        /// Shows a value, and publishes what the thread did before, beside what was published.
+        pub(crate) fn publish(&self, shown: u32) {
+            self.0.swap(shown, Ordering::Release);
+        }
+
+        /// The same, in the place of what was published.
+        pub(crate) fn publish_anew(&self, shown: u32) {
+            // A store begins a new release sequence. The look before it has it come after all that
+            // was stored.
+            newest(self.0, Ordering::Relaxed);
+            self.0.store(shown, Ordering::Release);
+        }
+
+        /// Another word, in the same step.
+        pub(crate) fn beside<'a>(&self, other: &'a StepWord) -> Within<'a> {
+            other.turn.take();
+            Within(&other.shown)
+        }
+    }
+
+    /// Leaves out the executions that differ from this one only in what comes from here on.
+    pub(crate) fn leave_out() {
+        loom::skip_branch();
+    }
+
     /// The newest value, without a store and without order, in a step of its own.
     pub(crate) fn peek(word: &AtomicU32) -> u32 {
         look(word, Ordering::Relaxed)
@@ -419,6 +500,63 @@ mod imp {
         }
         ID.with(|id| *id)
     }
+
+    /// See loom's: here a point at which others have their turn, and what is shown.
+    pub(crate) struct StepWord {
+        turn: AtomicU32,
+        shown: core::sync::atomic::AtomicU32,
+    }
+
+    impl StepWord {
+        pub(crate) const fn new(shown: u32) -> Self {
+            Self {
+                turn: AtomicU32::new(0),
+                shown: core::sync::atomic::AtomicU32::new(shown),
+            }
+        }
+
+        pub(crate) fn step<R>(&self, act: impl FnOnce(&Within<'_>) -> R) -> R {
+            peek(&self.turn);
+            act(&Within(&self.shown))
+        }
+
+        pub(crate) fn look(&self, order: super::Ordering) -> u32 {
+            self.look_and_step(order, |shown, _| shown)
+        }
+
+        pub(crate) fn look_and_step<R>(
+            &self,
+            order: super::Ordering,
+            act: impl FnOnce(u32, &Within<'_>) -> R,
+        ) -> R {
+            self.step(|within| act(self.shown.load(order), within))
+        }
+    }
+
+    pub(crate) struct Within<'a>(&'a core::sync::atomic::AtomicU32);
+
+    impl Within<'_> {
+        pub(crate) fn see(&self) {}
+
+        pub(crate) fn show(&self, shown: u32) {
+            self.0.store(shown, super::Ordering::Relaxed);
+        }
+
+        pub(crate) fn publish(&self, shown: u32) {
+            self.show(shown);
+        }
+
+        pub(crate) fn publish_anew(&self, shown: u32) {
+            self.show(shown);
+        }
+
+        pub(crate) fn beside<'a>(&self, other: &'a StepWord) -> Within<'a> {
+            Within(&other.shown)
+        }
+    }
+
+    /// See loom's: each execution is chosen by itself.
+    pub(crate) fn leave_out() {}
 
     /// The newest value, in a step of its own.
     pub(crate) fn peek(word: &AtomicU32) -> u32 {

@@ -1,7 +1,18 @@
-//! Random sequences of all operations, beside a plain model: each has to say what the model says,
-//! and to leave what the model leaves.
+//! Random sequences of all operations, beside the specification: each has to say what that says, and
+//! to leave what that leaves.
 
 mod common;
+mod error {
+    pub(crate) use racefree::{BrokenBarrierError, NotOwnerError, ReleaseError};
+}
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "one thread at a time has no need of all of it"
+)]
+#[path = "../src/spec/mod.rs"]
+mod spec;
 
 use std::fmt::Debug;
 use std::mem;
@@ -14,6 +25,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use racefree::{BoundedSemaphore, Event, Lock, RLock, ReleaseError, Semaphore};
+use spec::Patience;
 
 fn config() -> ProptestConfig {
     ProptestConfig {
@@ -28,6 +40,9 @@ fn config() -> ProptestConfig {
 fn in_time(check: impl FnOnce() + Send + 'static) {
     spawn(check).end();
 }
+
+/// The thread that does all.
+const ME: spec::Thread = 1;
 
 const MAX: u32 = Semaphore::MAX_VALUE;
 
@@ -142,28 +157,52 @@ mod permits {
         vec(step, 0..100)
     }
 
-    pub(super) struct Model {
-        pub(super) permits: u32,
-        pub(super) limit: u32,
-        pub(super) past_limit: ReleaseError,
+    /// What both specifications have in common.
+    pub(super) trait Model {
+        /// Without a result if it would wait forever.
+        fn acquire(&mut self) -> bool;
+        fn release(&mut self, n: u32) -> Result<(), ReleaseError>;
+        fn permits(&self) -> u32;
     }
 
-    impl Model {
+    impl Model for spec::Lock {
         fn acquire(&mut self) -> bool {
-            let there = self.permits > 0;
-            self.permits -= u32::from(there);
-            there
+            match spec::terms::now(self, ME, &spec::lock::Call::Acquire(Patience::No)) {
+                spec::lock::Answer::Acquired(acquired) => acquired,
+                other => unreachable!("{other:?}"),
+            }
         }
 
         fn release(&mut self, n: u32) -> Result<(), ReleaseError> {
-            if n == 0 {
-                return Err(ReleaseError::ZeroPermits);
+            assert_eq!(n, 1);
+            match spec::terms::now(self, ME, &spec::lock::Call::Release) {
+                spec::lock::Answer::Released(released) => released,
+                other => unreachable!("{other:?}"),
             }
-            match self.permits.checked_add(n) {
-                Some(sum) if sum <= self.limit => self.permits = sum,
-                _ => return Err(self.past_limit),
+        }
+
+        fn permits(&self) -> u32 {
+            u32::from(!self.locked())
+        }
+    }
+
+    impl Model for spec::Semaphore {
+        fn acquire(&mut self) -> bool {
+            match spec::terms::now(self, ME, &spec::semaphore::Call::Acquire(Patience::No)) {
+                spec::lock::Answer::Acquired(acquired) => acquired,
+                other => unreachable!("{other:?}"),
             }
-            Ok(())
+        }
+
+        fn release(&mut self, n: u32) -> Result<(), ReleaseError> {
+            match spec::terms::now(self, ME, &spec::semaphore::Call::Release(n)) {
+                spec::lock::Answer::Released(released) => released,
+                other => unreachable!("{other:?}"),
+            }
+        }
+
+        fn permits(&self) -> u32 {
+            self.value()
         }
     }
 
@@ -171,15 +210,15 @@ mod permits {
     /// of itself, and what it should show beside so many permits.
     pub(super) fn check<P: Acquire, S: Debug + PartialEq>(
         primitive: &P,
-        mut model: Model,
+        mut model: impl Model,
         steps: Vec<Step>,
         release_n: impl Fn(&P, u32) -> Result<(), ReleaseError>,
         look: impl Fn(&P) -> S,
         show: impl Fn(u32) -> S,
     ) {
-        assert_eq!(look(primitive), show(model.permits));
+        assert_eq!(look(primitive), show(model.permits()));
         for step in steps {
-            let there = model.permits > 0;
+            let there = model.permits() > 0;
             let (said, expected) = match step {
                 Step::Acquire(wait) => {
                     let acquired = wait.unless_for_ever(there).acquire(primitive);
@@ -195,7 +234,9 @@ mod permits {
                 ),
                 Step::Guard(_) if !there => (Said::Skipped, Said::Skipped),
                 Step::Guard(guarded) => {
-                    model.permits -= u32::from(matches!(guarded, Guarded::Forgotten));
+                    if let Guarded::Forgotten = guarded {
+                        assert!(model.acquire());
+                    }
                     (
                         Said::Released(guarded.run(primitive)),
                         Said::Released(Ok(())),
@@ -203,7 +244,7 @@ mod permits {
                 }
             };
             assert_eq!(said, expected, "{step:?}");
-            assert_eq!(look(primitive), show(model.permits), "after {step:?}");
+            assert_eq!(look(primitive), show(model.permits()), "after {step:?}");
         }
     }
 }
@@ -216,10 +257,9 @@ proptest! {
         in_time(move || {
             let lock = Lock::new();
             let address = &raw const lock;
-            let model = permits::Model { permits: 1, limit: 1, past_limit: ReleaseError::Unlocked };
             permits::check(
                 &lock,
-                model,
+                spec::Lock::new(),
                 steps,
                 |_, _| unreachable!("a lock has one permit"),
                 |lock| (lock.locked(), format!("{lock:?}")),
@@ -239,11 +279,9 @@ proptest! {
         in_time(move || {
             let semaphore = Semaphore::new(value);
             let address = &raw const semaphore;
-            let past_limit = ReleaseError::Overflow;
-            let model = permits::Model { permits: value, limit: MAX, past_limit };
             permits::check(
                 &semaphore,
-                model,
+                spec::Semaphore::new(value, MAX, ReleaseError::Overflow),
                 steps,
                 Semaphore::release_n,
                 |semaphore| (semaphore.value(), format!("{semaphore:?}")),
@@ -263,11 +301,9 @@ proptest! {
         in_time(move || {
             let semaphore = BoundedSemaphore::new(value);
             let address = &raw const semaphore;
-            let past_limit = ReleaseError::TooManyReleases;
-            let model = permits::Model { permits: value, limit: value, past_limit };
             permits::check(
                 &semaphore,
-                model,
+                spec::Semaphore::new(value, value, ReleaseError::TooManyReleases),
                 steps,
                 BoundedSemaphore::release_n,
                 |it| (it.value(), it.initial_value(), format!("{it:?}")),
@@ -307,24 +343,27 @@ mod event {
             in_time(move || {
                 let event = Event::new();
                 let address = &raw const event;
-                let mut model = false;
+                let mut model = spec::Event::new();
                 for step in steps {
                     match step {
                         Step::Set => {
                             event.set();
-                            model = true;
+                            spec::terms::now(&mut model, ME, &spec::event::Call::Set);
                         }
                         Step::Clear => {
                             event.clear();
-                            model = false;
+                            spec::terms::now(&mut model, ME, &spec::event::Call::Clear);
                         }
                         Step::Wait(wait) => {
-                            let was_set = wait.unless_for_ever(model).event(&event);
-                            assert_eq!(was_set, model, "{step:?}");
+                            let was_set = wait.unless_for_ever(model.is_set()).event(&event);
+                            let call = spec::event::Call::Wait(Patience::No);
+                            let expected = spec::terms::now(&mut model, ME, &call);
+                            let was_set = spec::event::Answer::WasSet(was_set);
+                            assert_eq!(was_set, expected, "{step:?}");
                         }
                     }
-                    assert_eq!(event.is_set(), model, "after {step:?}");
-                    let state = if model { "set" } else { "unset" };
+                    assert_eq!(event.is_set(), model.is_set(), "after {step:?}");
+                    let state = if model.is_set() { "set" } else { "unset" };
                     let shown = format!("<racefree::Event at {address:p}: {state}>");
                     assert_eq!(format!("{event:?}"), shown, "after {step:?}");
                 }
@@ -359,45 +398,29 @@ mod rlock {
         vec((select(&[Who::Main, Who::Helper][..]), step), 0..100)
     }
 
-    #[derive(Default)]
-    struct Model {
-        owner: Option<Who>,
-        depth: u32,
-    }
+    struct Model(spec::RLock);
 
     impl Model {
         fn is_open_to(&self, who: Who) -> bool {
-            self.owner.is_none_or(|owner| owner == who)
+            !self.0.locked() || self.0.is_owned(who as spec::Thread)
         }
 
-        fn acquire(&mut self, who: Who) -> bool {
-            let open = self.is_open_to(who);
-            if open {
-                self.owner = Some(who);
-                self.depth += 1;
+        fn call(&mut self, who: Who, call: spec::lock::Call) -> Said {
+            match spec::terms::now(&mut self.0, who as spec::Thread, &call) {
+                spec::lock::Answer::Acquired(acquired) => Said::Acquired(acquired),
+                spec::lock::Answer::Released(released) => Said::Released(released),
             }
-            open
-        }
-
-        fn release(&mut self, who: Who) -> Result<(), ReleaseError> {
-            if self.owner != Some(who) {
-                return Err(ReleaseError::NotOwner);
-            }
-            self.depth -= 1;
-            if self.depth == 0 {
-                self.owner = None;
-            }
-            Ok(())
         }
 
         fn run(&mut self, who: Who, step: Step) -> Said {
+            let acquire = spec::lock::Call::Acquire(Patience::No);
             match step {
-                Step::Acquire(_) => Said::Acquired(self.acquire(who)),
-                Step::Release => Said::Released(self.release(who)),
+                Step::Acquire(_) => self.call(who, acquire),
+                Step::Release => self.call(who, spec::lock::Call::Release),
                 Step::Guard(_) if !self.is_open_to(who) => Said::Skipped,
                 Step::Guard(guarded) => {
                     if let Guarded::Forgotten = guarded {
-                        self.acquire(who);
+                        self.call(who, acquire);
                     }
                     Said::Released(Ok(()))
                 }
@@ -405,16 +428,13 @@ mod rlock {
         }
 
         fn look(&self, who: Who) -> Look {
-            let count = match self.owner {
-                Some(owner) if owner == who => self.depth,
-                _ => 0,
-            };
+            let count = self.0.recursion_count(who as spec::Thread);
             Look {
-                locked: self.owner.is_some(),
-                is_owned: count > 0,
+                locked: self.0.locked(),
+                is_owned: self.0.is_owned(who as spec::Thread),
                 count,
-                shown_locked: self.owner.is_some(),
-                shown_owner: self.owner.is_some(),
+                shown_locked: self.0.locked(),
+                shown_owner: self.0.locked(),
                 shown_count: (count > 0).then_some(count),
             }
         }
@@ -492,7 +512,7 @@ mod rlock {
             in_time(move || {
                 let lock = Arc::new(RLock::new());
                 let helper = Helper::new();
-                let mut model = Model::default();
+                let mut model = Model(spec::RLock::new());
                 for (who, step) in steps {
                     let open = model.is_open_to(who);
                     let here = Arc::clone(&lock);

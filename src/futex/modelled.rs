@@ -92,7 +92,7 @@ pub(crate) fn calls() -> FutexCalls {
 }
 
 /// Parks until unparked, or for no reason. Panics if that is a deadlock.
-fn park() {
+pub(crate) fn park() {
     struct Deadlock;
 
     impl Drop for Deadlock {
