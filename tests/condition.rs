@@ -467,14 +467,14 @@ fn a_condition_can_be_a_static() {
     static CONDITION: Condition = Condition::new();
     static OVER_A_LOCK: Condition<Lock> = Condition::with_lock(Lock::new());
     static LOCK: RLock = RLock::new();
-    static OVER_ANOTHERS: Condition<&RLock> = Condition::with_lock(&LOCK);
+    static OVER_A_BORROWED_LOCK: Condition<&RLock> = Condition::with_lock(&LOCK);
     let _guards = (
         CONDITION.guard(),
         OVER_A_LOCK.guard(),
-        OVER_ANOTHERS.guard(),
+        OVER_A_BORROWED_LOCK.guard(),
     );
     CONDITION.notify_all().unwrap();
     OVER_A_LOCK.notify_all().unwrap();
-    OVER_ANOTHERS.notify_all().unwrap();
+    OVER_A_BORROWED_LOCK.notify_all().unwrap();
     assert!(LOCK.is_owned());
 }
