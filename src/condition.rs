@@ -16,6 +16,11 @@ use crate::sync::const_fn;
 
 /// What a [`Condition`] can have as its lock: a [`Lock`], an [`RLock`], a reference to one, or an
 /// [`Arc`] of one. Implemented for these, and for nothing else.
+#[diagnostic::on_unimplemented(
+    message = "a `Condition` cannot have a `{Self}` as its lock",
+    label = "not a `Lock`, an `RLock`, or a reference or an `Arc` of one",
+    note = "a `Mutex` has its data inside: use a `Condvar` with its guard"
+)]
 pub trait ConditionLock: sealed::Sealed<Lock: Guarded + ConditionLockable> {}
 
 mod sealed {
