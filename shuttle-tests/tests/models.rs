@@ -11,7 +11,9 @@ use std::thread as system;
 use std::time::Duration;
 
 use racefree_shuttle::model::sync::atomic::{AtomicUsize, Ordering};
-use racefree_shuttle::model::{self, Builder, Failure, RaceCell, Report, WakeOrder, thread};
+use racefree_shuttle::model::{
+    self, Builder, Failure, FailureKind, RaceCell, Report, WakeOrder, thread,
+};
 use racefree_shuttle::{
     Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, ReleaseError, Semaphore,
 };
@@ -582,4 +584,18 @@ fn a_schedule_of_something_else_is_refused() {
     let builder = Builder::new().replay(schedule);
     let said = failure(&builder, locked_counter(8, 3));
     assert!(said.contains("the schedule does not fit"), "{said}");
+}
+
+#[test]
+fn what_is_made_outside_of_the_body_is_refused() {
+    let lock = Arc::new(Lock::new());
+    let failure = try_check(&Builder::new(), move || {
+        let other = Arc::clone(&lock);
+        let thread = thread::spawn(move || drop(other.guard()));
+        drop(lock.guard());
+        thread.join().unwrap();
+    });
+    assert_eq!(failure.kind, FailureKind::Refused);
+    let said = failure.to_string();
+    assert!(said.contains("made or used outside of the body"), "{said}");
 }

@@ -1,7 +1,7 @@
 //! Why an execution failed, in words. Uses the names, and the steps that `observe` keeps.
 
 use super::names::Names;
-use crate::observe::steps::{Act, Ending, Step, Steps};
+use crate::observe::steps::{Act, Ending, KEPT, Step, Steps};
 
 /// What kind of failure a check has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,7 @@ impl<'a> Why<'a> {
         }
         if first.contains("cannot access Loom execution state")
             || first.contains("outside of a Shuttle")
+            || first.starts_with(KEPT)
         {
             let why = "something was made or used outside of the body: make what you share in it";
             return (FailureKind::Refused, vec![why.to_owned()]);

@@ -20,6 +20,10 @@ impl Place {
     }
 }
 
+/// How the panic begins that refuses a primitive of an execution before.
+#[allow(dead_code, reason = "without a checker there is one execution")]
+pub(crate) const KEPT: &str = "used in a second execution";
+
 /// What a method does to its object, whatever it is called there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "without a trace nothing is told")]

@@ -9,6 +9,8 @@ use core::panic::Location;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+use super::steps::KEPT;
 use super::steps::{Act, Ending, Place, Step, Steps, Thing, Thread, Told};
 
 /// The trace of a check. Shared by its threads, and by who watches over them.
@@ -293,6 +295,12 @@ impl Object {
     }
 
     fn begin(&self, act: Act, method: &'static str, amount: Option<u64>, place: Place) -> Call {
+        // Its state would be what the execution before this one has left.
+        #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+        if with(|recorded, _| self.is_kept(recorded)) == Some(true) {
+            let Place { file, line } = self.made;
+            panic!("{KEPT}: the {} that was made at {file}:{line}", self.kind);
+        }
         let step = with(|recorded, me| {
             let object = self.register(recorded);
             let step = recorded.begin(me, act, method, Some(place));
@@ -303,6 +311,12 @@ impl Object {
             (recorded.number, me, step)
         });
         Call { step }
+    }
+
+    /// Whether it was used in an execution before this one.
+    #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+    fn is_kept(&self, recorded: &Recorded) -> bool {
+        ![0, recorded.number].contains(&(self.seen.load(Ordering::Relaxed) / THINGS))
     }
 
     fn register(&self, recorded: &mut Recorded) -> usize {
