@@ -1,4 +1,41 @@
-#![doc = include_str!("../README.md")]
+//! The synchronization primitives of Python's `threading`, on atomics and futexes, with every
+//! interleaving of their code run by [loom](https://docs.rs/loom).
+//!
+//! | to | use |
+//! |---|---|
+//! | exclude other threads | [`Lock`], [`RLock`], or a [`Mutex`] with its data |
+//! | limit how many threads do something | [`Semaphore`], [`BoundedSemaphore`] |
+//! | tell threads that something has happened | [`Event`] |
+//! | wait until something is true | [`Condition`], or [`Condvar`] with a `Mutex` |
+//! | have threads wait for one another | [`Barrier`] |
+//! | check your own code with these | [`model`] |
+//!
+//! Each acquire and each wait has a form with a timeout and a form with a deadline, and each acquire
+//! one that returns a guard. Misuse is an error with Python's text that changes nothing.
+//!
+//! ```
+//! use racefree::{Event, Lock};
+//! use std::time::Duration;
+//!
+//! static LOCK: Lock = Lock::new();
+//! static DONE: Event = Event::new();
+//!
+//! let worker = std::thread::spawn(|| {
+//!     let _guard = LOCK.guard();
+//!     DONE.set();
+//! });
+//! assert!(DONE.wait_timeout(Duration::from_secs(60)));
+//! worker.join().unwrap();
+//! ```
+//!
+//! # Where to go on
+//!
+//! - [`guide`]: from Python's `threading` to Rust, name by name.
+//! - [`moving`]: from std, parking_lot or tokio.
+//! - [`guide::guarantees`]: what is promised, after a fork and in a signal handler too.
+//! - [`guide::checking`]: how to check your own code, and [`guide::failing`]: how to read a report.
+//! - [`guide::checked`]: what of this crate is checked, and what is not.
+//! - [`guide::platforms`]: where it runs, its features and its dependencies.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod barrier;
@@ -14,12 +51,36 @@ mod guard;
 pub mod guide {
     #![doc = include_str!("../docs/guide.md")]
 
+    pub mod checked {
+        #![doc = include_str!("../docs/guide/checked.md")]
+    }
+
+    pub mod checking {
+        #![doc = include_str!("../docs/guide/checking.md")]
+    }
+
+    pub mod differences {
+        #![doc = include_str!("../docs/guide/differences.md")]
+    }
+
     pub mod failing {
         #![doc = include_str!("../docs/guide/failing.md")]
     }
 
+    pub mod guarantees {
+        #![doc = include_str!("../docs/guide/guarantees.md")]
+    }
+
     pub mod pitfalls {
         #![doc = include_str!("../docs/guide/pitfalls.md")]
+    }
+
+    pub mod platforms {
+        #![doc = include_str!("../docs/guide/platforms.md")]
+    }
+
+    pub mod programs {
+        #![doc = include_str!("../docs/guide/programs.md")]
     }
 
     pub mod stopping {
@@ -50,6 +111,10 @@ mod mutex;
 mod observe;
 mod permits;
 mod raw;
+// Its examples are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 #[cfg(all(feature = "lock_api", not(all(loom, feature = "loom"))))]
 mod raw_mutex;
 mod rlock;

@@ -1,6 +1,6 @@
 //! What a signal handler may call on the very primitive at which its own thread was interrupted, at
 //! whatever point: where the futex is the system's, all that neither waits nor takes a lock. The
-//! README says which calls these are.
+//! docs/guide/guarantees.md says which calls these are.
 #![cfg(all(any(target_os = "linux", target_os = "android"), not(racefree_parking)))]
 
 mod common;

@@ -1,4 +1,4 @@
-//! The same bodies on real threads, under loom, and under shuttle: see the README.
+//! The same bodies on real threads, under loom, and under shuttle: see `docs/guide/checking.md`.
 
 use checked_queue::BoundedQueue;
 use racefree::model::{Builder, check, sync::Arc, thread};

@@ -79,6 +79,7 @@ fn the_documentation_is_up_to_date() {
         );
     };
     has("../README.md", "bank");
+    has("../docs/guide/checking.md", "bank");
     for name in ["bank", "config", "mailbox"] {
         has("../docs/guide/failing.md", name);
     }

@@ -10,7 +10,7 @@
 //! | neither | real threads | as many runs as [`Builder::executions`] says |
 //!
 //! A panic, a deadlock, and two accesses to a [`RaceCell`] that are not ordered, fail the check.
-//! The README says how to switch it on.
+//! [`guide::checking`](crate::guide::checking) says how to switch it on.
 //!
 //! Under loom nothing of this crate can be used outside of a check, at most 5 threads run, the
 //! closure's own among them, and primitives can not be `static`s, as loom has to be told of each

@@ -866,7 +866,7 @@ const NO_NOTIFY: &str = "RuntimeError: cannot notify on un-acquired lock";
 const BROKEN: &str = "BrokenBarrierError: ";
 const ZERO: &str = "ValueError: n must be one or more";
 
-/// What is different, and is to stay so: the README says why. In CPython, and here.
+/// What is different, and is to stay so: docs/guide/differences.md says why. In CPython, and here.
 #[test]
 fn differences() {
     let test = "differential::differences";
