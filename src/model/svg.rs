@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use super::failure::{Failure, Step};
 
-const COLUMN: usize = 240;
+/// No narrower than a character of the font is.
+const CHARACTER: usize = 8;
 const LEFT: usize = 20;
 const TOP: usize = 56;
 const ROW: usize = 22;
@@ -24,7 +25,18 @@ impl Failure {
     /// ```
     #[must_use]
     pub fn svg(&self) -> String {
-        let width = LEFT * 2 + COLUMN * self.threads.len().max(1);
+        let title = self.to_string();
+        let title = title.lines().next().unwrap_or_default();
+        // Each column has room for the longest text of all, and the drawing for the words under it.
+        let told: Vec<String> = self.steps.iter().map(told).collect();
+        let longest = |texts: &mut dyn Iterator<Item = &String>| {
+            let lengths = texts.map(|text| text.chars().count());
+            CHARACTER * lengths.max().unwrap_or(0)
+        };
+        let column = longest(&mut told.iter().chain(&self.threads)) + 2 * LEFT;
+        let x_of = |thread: usize| LEFT + column * thread + 4;
+        let words = longest(&mut self.why.iter().chain([&title.to_owned()]));
+        let width = LEFT * 2 + words.max(column * self.threads.len());
         let bottom = TOP + ROW * (self.steps.len() + 1);
         let height = bottom + ROW * (self.why.len() + 1);
         let mut out = format!(
@@ -35,8 +47,6 @@ impl Failure {
              </marker></defs>\n\
              <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
         );
-        let title = self.to_string();
-        let title = title.lines().next().unwrap_or_default();
         text(&mut out, LEFT, 20, title, "font-weight=\"bold\"");
         for (number, name) in self.threads.iter().enumerate() {
             let x = x_of(number);
@@ -70,8 +80,13 @@ impl Failure {
                 out,
                 "<circle cx=\"{x}\" cy=\"{y}\" r=\"3\" fill=\"{color}\"/>"
             );
-            let told = format!("{}{}", step.what, line_of(step));
-            text(&mut out, x + 8, y + 4, &told, &format!("fill=\"{color}\""));
+            text(
+                &mut out,
+                x + 8,
+                y + 4,
+                &told[number],
+                &format!("fill=\"{color}\""),
+            );
         }
         for (number, line) in self.why.iter().enumerate() {
             text(&mut out, LEFT, bottom + ROW * (number + 1), line, "");
@@ -81,14 +96,12 @@ impl Failure {
     }
 }
 
-fn line_of(step: &Step) -> String {
-    step.line
-        .map(|line| format!(" :{line}"))
-        .unwrap_or_default()
-}
-
-fn x_of(thread: usize) -> usize {
-    LEFT + COLUMN * thread + 4
+/// What a step says, with its line.
+fn told(step: &Step) -> String {
+    match step.line {
+        Some(line) => format!("{} :{line}", step.what),
+        None => step.what.clone(),
+    }
 }
 
 fn y_of(step: usize) -> usize {

@@ -240,3 +240,19 @@ fn a_thread_has_its_own() {
         assert_eq!(OWN.with(std::cell::Cell::get), 1);
     });
 }
+
+/// A character of the drawing's font is wider than 7 of its units.
+#[test]
+fn nothing_of_a_drawing_is_cut_off() {
+    let failure = fails(&Builder::new(), || panic!("{}", "<so it goes> ".repeat(12)));
+    let drawn = failure.svg();
+    let width = drawn
+        .split('"')
+        .find_map(|value| value.parse::<usize>().ok());
+    let texts = drawn.lines().filter(|line| line.starts_with("<text"));
+    let texts = texts.map(|line| line.split(['>', '<']).nth(2).unwrap());
+    let lengths = texts.map(|text| text.replace("&lt;", "<").replace("&gt;", ">").len());
+    let longest = lengths.max().unwrap();
+    assert!(longest > 100, "{drawn}");
+    assert!(width.unwrap() > 7 * longest, "{drawn}");
+}
