@@ -97,13 +97,44 @@ pub(crate) struct Mutant {
     pub(crate) nth: usize,
     range: Range<usize>,
     text: String,
+    /// The statement that is broken, if there is one.
+    statement: Option<Statement>,
+}
+
+/// Where another statement may stand.
+#[derive(Clone, Debug)]
+struct Statement {
+    range: Range<usize>,
+    /// The `const` of its function, if that is there.
+    constness: Option<Range<usize>>,
 }
 
 impl Mutant {
     /// The whole file, broken.
     pub(crate) fn apply(&self, source: &str) -> String {
-        let Range { start, end } = self.range;
-        [&source[..start], &self.text, &source[end..]].concat()
+        self.replace(source, Vec::new())
+    }
+
+    /// The same, with `mark` before the statement that is broken.
+    pub(crate) fn apply_marked(&self, source: &str, mark: &str) -> Option<String> {
+        let Statement { range, constness } = self.statement.clone()?;
+        let mut more = vec![(range.start..range.start, mark)];
+        more.extend(constness.map(|range| (range, "")));
+        Some(self.replace(source, more))
+    }
+
+    fn replace<'a>(&'a self, source: &str, mut parts: Vec<(Range<usize>, &'a str)>) -> String {
+        parts.push((self.range.clone(), &self.text));
+        // The mark comes before what stands at the same place.
+        parts.sort_by_key(|(range, _)| (range.start, range.end));
+        let mut text = String::new();
+        let mut at = 0;
+        for (range, new) in parts {
+            text += &source[at..range.start];
+            text += new;
+            at = range.end;
+        }
+        text + &source[at..]
     }
 
     /// Whether the two read alike.
@@ -188,6 +219,11 @@ pub(crate) fn find_in(file: &str, source: &str) -> syn::Result<Found> {
     finder.visit_file(&tree);
     let mut found = finder.found;
     let mutants = &mut found.mutants;
+    let mut statements = Statements::default();
+    statements.visit_file(&tree);
+    for mutant in mutants.iter_mut() {
+        mutant.statement = statements.around(&mutant.range);
+    }
     mutants.sort_by_key(|mutant| (mutant.range.start, mutant.range.end, mutant.kind));
     for at in 0..mutants.len() {
         let (before, rest) = mutants.split_at_mut(at);
@@ -255,6 +291,7 @@ impl Finder<'_> {
             nth: 1,
             range,
             text,
+            statement: None,
         });
     }
 
@@ -1001,6 +1038,50 @@ fn is_futex_call(call: &ExprCall, name: &str) -> bool {
             (module == "futex" || module == "imp") && function.starts_with(name)
         }
         _ => false,
+    }
+}
+
+/// The statements of a file.
+#[derive(Default)]
+struct Statements {
+    found: Vec<Statement>,
+    constness: Option<Range<usize>>,
+}
+
+impl Statements {
+    /// The innermost one that `range` is in.
+    fn around(&self, range: &Range<usize>) -> Option<Statement> {
+        let around = self.found.iter().filter(|statement| {
+            statement.range.start <= range.start && range.end <= statement.range.end
+        });
+        around.min_by_key(|it| it.range.len()).cloned()
+    }
+
+    fn function(&mut self, signature: &syn::Signature, visit: impl FnOnce(&mut Self)) {
+        let constness = signature.constness.as_ref().map(bytes);
+        let outer = std::mem::replace(&mut self.constness, constness);
+        visit(self);
+        self.constness = outer;
+    }
+}
+
+impl<'ast> Visit<'ast> for Statements {
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.function(&item.sig, |this| visit::visit_item_fn(this, item));
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.function(&item.sig, |this| visit::visit_impl_item_fn(this, item));
+    }
+
+    fn visit_stmt(&mut self, statement: &'ast Stmt) {
+        if !matches!(statement, Stmt::Item(_)) {
+            self.found.push(Statement {
+                range: bytes(statement),
+                constness: self.constness.clone(),
+            });
+        }
+        visit::visit_stmt(self, statement);
     }
 }
 

@@ -2,22 +2,53 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::find::Mutant;
 
-/// The package of the models, the folder it is in, and the test binary.
+/// The package of the models, and the folder it is in.
 const PACKAGE: &str = "racefree-loom-tests";
 pub(crate) const FOLDER: &str = "loom-tests";
-const BINARY: &str = "models";
+
+/// The test binaries. The second one has the specification run beside the code: it is the one that
+/// says whether the specification is broken, and is asked last about the code.
+const BINARIES: [&str; 2] = ["models", "refinement"];
+const SPECIFIED: [&str; 2] = ["src/spec/", "src/step/"];
+
+/// The modules of the models that come to a file of the state machines, the likeliest to fail first.
+/// The others are not run: they would pass. A file that is not told here is every model's.
+const MODULES: &[(&str, &[&str])] = &[
+    ("src/raw/barrier.rs", &["barrier"]),
+    ("src/raw/event.rs", &["event", "programs"]),
+    ("src/raw/owner.rs", &["rlock", "condition", "condvar"]),
+    (
+        "src/raw/queue.rs",
+        &["condition", "barrier", "condvar", "programs"],
+    ),
+    (
+        "src/raw/rlock.rs",
+        &["rlock", "condition", "condvar", "programs"],
+    ),
+    (
+        "src/raw/semaphore.rs",
+        &["semaphore", "permits", "programs"],
+    ),
+    ("src/raw/waiters.rs", &["condition", "condvar", "programs"]),
+];
+
+/// What stands before the statement that is broken, in a copy that can tell where it ran.
+const MARK: &str = "crate::observe::trace::broken(); ";
+const MARKER: &str = include_str!("marker.rs");
+
+/// So many models may get no end. After that no other is tried.
+const ENDLESS: usize = 3;
 
 /// What became of a mutant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,13 +58,27 @@ pub(crate) enum Verdict {
     Caught {
         model: String,
         executions: Option<u64>,
+        /// `None`: it made no report.
+        told: Option<Told>,
     },
     /// All models passed.
     Survived,
-    /// The models were not done in time; this one was running.
+    /// This model was not done in time, and no other one failed.
     TimedOut { model: String, limit: u64 },
     /// Not a mutant at all.
     DoesNotCompile,
+}
+
+/// Where a report names a line from which the broken statement was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Told {
+    /// In the reason that it gives, in words.
+    Why,
+    /// In the table of steps.
+    Step,
+    /// Nowhere.
+    Nowhere,
 }
 
 /// A verdict, and what it took.
@@ -44,12 +89,27 @@ pub(crate) struct Judged {
     pub(crate) run_seconds: f64,
 }
 
+/// A test, and how long it takes if nothing is broken.
+#[derive(Clone, Debug)]
+pub(crate) struct Test {
+    binary: usize,
+    name: String,
+    takes: Duration,
+}
+
 /// A copy of the repository with a target folder of its own, which is kept from run to run.
 pub(crate) struct Worker {
     copy: PathBuf,
     target: PathBuf,
     deep: bool,
     limit: Duration,
+}
+
+/// How a test ended.
+enum Ended {
+    Passed,
+    Failed(String),
+    TimedOut,
 }
 
 impl Worker {
@@ -63,6 +123,7 @@ impl Worker {
             fs::remove_dir_all(&copy).with_context(|| format!("cannot remove {copy:?}"))?;
         }
         copy_folder(root, &copy)?;
+        add_marker(&copy)?;
         Ok(Self {
             copy,
             target: folder.join("target"),
@@ -71,68 +132,120 @@ impl Worker {
         })
     }
 
-    /// Runs the models on the source as it is: how long that takes, if they pass.
-    pub(crate) fn baseline(&self) -> Result<Judged> {
-        let judged = self.judge_copy("", Stdio::inherit())?;
-        match &judged.verdict {
-            Verdict::Survived => Ok(judged),
-            Verdict::Caught { model, .. } => bail!("{model} fails without any mutation"),
-            Verdict::TimedOut { model, limit } => {
-                bail!("{model} is not done in {limit} s without any mutation: see --limit")
+    /// Runs all tests on the source as it is: how long each takes, if they pass.
+    pub(crate) fn baseline(&self) -> Result<Vec<Test>> {
+        let mut tests = Vec::new();
+        for number in 0..BINARIES.len() {
+            let binary = self.build(number, Stdio::inherit())?;
+            let binary = binary.context("the models do not compile without any mutation")?;
+            for name in self.list(&binary)? {
+                // They are about the reports, which are not the smallest here.
+                if name.starts_with("reports::") {
+                    continue;
+                }
+                let start = Instant::now();
+                match self.run(&binary, &name, self.limit * 10)? {
+                    Ended::Passed => {}
+                    Ended::Failed(_) => bail!("{name} fails without any mutation"),
+                    Ended::TimedOut => bail!("{name} is not done in time without any mutation"),
+                }
+                tests.push(Test {
+                    binary: number,
+                    name,
+                    takes: start.elapsed(),
+                });
             }
-            Verdict::DoesNotCompile => bail!("the models do not compile without any mutation"),
         }
+        Ok(tests)
     }
 
     /// Builds, so that the first mutant does not pay for all that they share.
     pub(crate) fn warm_up(&self) -> Result<()> {
-        self.build(Stdio::null()).map(drop)
+        self.build(0, Stdio::null()).map(drop)
     }
 
-    /// Runs the models on a mutant of `source`.
-    pub(crate) fn judge(&self, mutant: &Mutant, source: &str) -> Result<Judged> {
+    /// Runs the tests on a mutant of `source`.
+    pub(crate) fn judge(&self, mutant: &Mutant, source: &str, tests: &[Test]) -> Result<Judged> {
         let path = self.copy.join(&mutant.file);
-        fs::write(&path, mutant.apply(source))?;
-        let judged = self.judge_copy(module(&mutant.file), Stdio::null());
+        let mut judged = Judged {
+            verdict: Verdict::DoesNotCompile,
+            build_seconds: 0.0,
+            run_seconds: 0.0,
+        };
+        // What does not compile with the mark is tried without.
+        let marked = mutant.apply_marked(source, MARK);
+        for text in marked.into_iter().chain([mutant.apply(source)]) {
+            fs::write(&path, text)?;
+            self.judge_copy(&mutant.file, tests, &mut judged)?;
+            if judged.verdict != Verdict::DoesNotCompile {
+                break;
+            }
+        }
         fs::write(&path, source)?;
-        judged
+        Ok(judged)
     }
 
-    /// The models of the module `first` come first: they are the likeliest to fail, and what
-    /// fails ends the run.
-    fn judge_copy(&self, first: &str, errors: Stdio) -> Result<Judged> {
-        let start = Instant::now();
-        let binary = self.build(errors)?;
-        let build_seconds = start.elapsed().as_secs_f64();
-        let start = Instant::now();
-        let verdict = match binary {
-            None => Verdict::DoesNotCompile,
-            Some(binary) if first.is_empty() => self.run(&binary, &[], self.limit)?,
-            Some(binary) => {
-                let module = format!("{first}::");
-                match self.run(&binary, &[&module], self.limit)? {
-                    Verdict::Survived => {
-                        let left = self.limit.saturating_sub(start.elapsed());
-                        self.run(&binary, &["--skip", &module], left)?
+    fn judge_copy(&self, file: &str, tests: &[Test], judged: &mut Judged) -> Result<()> {
+        let mut endless = Vec::new();
+        for (number, name) in BINARIES.iter().enumerate() {
+            let mut tests: Vec<&Test> = tests.iter().filter(|it| it.binary == number).collect();
+            if number == 0 {
+                if SPECIFIED.iter().any(|prefix| file.starts_with(prefix)) {
+                    continue;
+                }
+                let module = |test: &Test| module_rank(file, &test.name);
+                tests.retain(|test| module(test).is_some());
+                // Short before long, and of those that take about as long, the likeliest first.
+                tests.sort_by_key(|test| (test.takes.as_millis().max(50).ilog(4), module(test)));
+            }
+            let start = Instant::now();
+            let binary = self.build(number, Stdio::null())?;
+            judged.build_seconds += start.elapsed().as_secs_f64();
+            let Some(binary) = binary else {
+                judged.verdict = Verdict::DoesNotCompile;
+                return Ok(());
+            };
+            let start = Instant::now();
+            for test in tests {
+                if endless.len() == ENDLESS {
+                    break;
+                }
+                let model = match number {
+                    0 => test.name.clone(),
+                    _ => format!("{name}::{}", test.name),
+                };
+                match self.run(&binary, &test.name, self.limit + test.takes * 4)? {
+                    Ended::Passed => {}
+                    Ended::TimedOut => endless.push(model),
+                    Ended::Failed(said) => {
+                        judged.run_seconds += start.elapsed().as_secs_f64();
+                        judged.verdict = Verdict::Caught {
+                            executions: parse_executions(&said, &model),
+                            told: told(&said),
+                            model,
+                        };
+                        return Ok(());
                     }
-                    verdict => verdict,
                 }
             }
+            judged.run_seconds += start.elapsed().as_secs_f64();
+        }
+        judged.verdict = match endless.into_iter().next() {
+            None => Verdict::Survived,
+            Some(model) => Verdict::TimedOut {
+                model,
+                limit: self.limit.as_secs(),
+            },
         };
-        Ok(Judged {
-            verdict,
-            build_seconds,
-            run_seconds: start.elapsed().as_secs_f64(),
-        })
+        Ok(())
     }
 
-    /// The test binary, unless the source does not compile.
-    fn build(&self, errors: Stdio) -> Result<Option<PathBuf>> {
+    /// A test binary, unless the source does not compile.
+    fn build(&self, number: usize, errors: Stdio) -> Result<Option<PathBuf>> {
+        let name = BINARIES[number];
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
         cargo
-            .args([
-                "test", "--no-run", "--quiet", "-p", PACKAGE, "--test", BINARY,
-            ])
+            .args(["test", "--no-run", "--quiet", "-p", PACKAGE, "--test", name])
             .arg("--message-format=json-render-diagnostics")
             .args(if self.deep {
                 &["--features", "deep"][..]
@@ -141,6 +254,7 @@ impl Worker {
             })
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
             // What a mutant leaves unused is no error, whatever the caller's flags say.
             .env("RUSTFLAGS", "--cap-lints=allow")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -153,27 +267,36 @@ impl Worker {
         let messages = String::from_utf8_lossy(&output.stdout);
         let binary = messages.lines().find_map(|line| {
             let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            (message["target"]["name"] == BINARY)
+            (message["target"]["name"] == name)
                 .then(|| message["executable"].as_str().map(PathBuf::from))?
         });
-        binary
-            .map(Some)
-            .context("cargo built no test binary of the models")
+        let binary = binary.context("cargo built no test binary of the models")?;
+        Ok(Some(binary))
     }
 
-    /// Runs the test binary, one model at a time, until one fails or the time is up.
+    /// The names of the tests of a binary.
+    fn list(&self, binary: &Path) -> Result<Vec<String>> {
+        let mut command = Command::new(binary);
+        let output = command.args(["--list", "--format=terse"]).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let names = text.lines().filter_map(|line| line.strip_suffix(": test"));
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    /// Runs one test.
     ///
     /// The binary is run as it is and not through cargo: it is one process, so killing it leaves
     /// nothing behind, and an interrupt from the keyboard reaches it.
-    fn run(&self, binary: &Path, arguments: &[&str], limit: Duration) -> Result<Verdict> {
+    fn run(&self, binary: &Path, test: &str, limit: Duration) -> Result<Ended> {
         let mut command = Command::new(binary);
         command
-            .args(["--test-threads=1", "--color=never"])
-            .args(arguments)
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
             .current_dir(self.copy.join(FOLDER))
             .env("RUST_BACKTRACE", "0")
+            // The first failure is as good as the smallest, and there at once.
+            .env("RACEFREE_MODELS_AS_FOUND", "1")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped());
         // loom takes limits from the environment, and passes silently when it has reached them.
         for (name, _) in std::env::vars_os() {
@@ -181,81 +304,60 @@ impl Worker {
                 command.env_remove(name);
             }
         }
-        let mut child = command.spawn().context("cannot run the models")?;
-        let verdict = self.watch(&mut child, limit);
-        // In case of an error above; a process that has ended is not hurt.
-        let _ = child.kill();
-        let _ = child.wait();
-        verdict
-    }
-
-    fn watch(&self, child: &mut Child, limit: Duration) -> Result<Verdict> {
         let end = Instant::now() + limit;
-        let mut stdout = BufReader::new(child.stdout.take().context("no output")?);
+        let mut child = command.spawn().context("cannot run the models")?;
         let mut stderr = child.stderr.take().context("no error output")?;
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            let mut line = Vec::new();
-            while stdout.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-                let text = String::from_utf8_lossy(&line).into_owned();
-                if sender.send(text).is_err() {
-                    return;
-                }
-                line.clear();
-            }
-        });
         let errors = thread::spawn(move || {
             let mut text = Vec::new();
             // What was read before an error is as good as all.
             let _ = stderr.read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         });
-        // The line of a test is complete only when it has ended.
-        let mut unfinished = "no model".to_owned();
-        let mut is_over = false;
-        let failed = loop {
-            match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) => match parse_test(&line) {
-                    Some((name, Some(true))) => unfinished = format!("what came after {name}"),
-                    Some((name, Some(false))) => break Some(name.to_owned()),
-                    Some((name, None)) => unfinished = name.to_owned(),
-                    None => {}
-                },
-                Err(RecvTimeoutError::Timeout) if !is_over => {
-                    is_over = true;
-                    child.kill()?;
-                }
-                Err(RecvTimeoutError::Timeout) => thread::yield_now(),
-                Err(RecvTimeoutError::Disconnected) => break None,
+        let mut pause = Duration::from_millis(1);
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break Some(status);
             }
-        };
-        let status = match &failed {
-            Some(_) => {
+            if Instant::now() > end {
                 child.kill()?;
                 child.wait()?;
-                None
+                break None;
             }
-            None => Some(child.wait()?),
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
         };
         let errors = errors.join().expect("reading does not panic");
-        Ok(match (failed, status) {
-            (None, Some(status)) if status.success() => Verdict::Survived,
-            (None, _) if is_over => Verdict::TimedOut {
-                model: unfinished,
-                limit: self.limit.as_secs(),
-            },
-            // Without a name: the process has aborted, in the last model that it began.
-            (failed, _) => {
-                let model = failed.unwrap_or(unfinished);
-                let executions = parse_executions(&errors, &model);
-                Verdict::Caught { model, executions }
-            }
+        Ok(match status {
+            None => Ended::TimedOut,
+            Some(status) if status.success() => Ended::Passed,
+            // Or it was aborted.
+            Some(_) => Ended::Failed(errors),
         })
     }
 }
 
+/// Has the trace of the copy keep where the broken statement ran, and tell it of what fails.
+fn add_marker(copy: &Path) -> Result<()> {
+    let path = copy.join("src/observe/trace.rs");
+    let text = fs::read_to_string(&path)?;
+    let taken = "self.recorded().steps.clone()";
+    ensure!(text.contains(taken), "{} has changed", path.display());
+    let telling = format!("tell_broken(self.recorded().number); {taken}");
+    fs::write(&path, text.replacen(taken, &telling, 1) + MARKER)?;
+    Ok(())
+}
+
+/// Where the module of a model comes among those to run, if it is to be run.
+fn module_rank(file: &str, test: &str) -> Option<usize> {
+    let (module, _) = test.split_once("::").unwrap_or((test, ""));
+    match MODULES.iter().find(|(known, _)| *known == file) {
+        Some((_, modules)) => modules.iter().position(|it| *it == module),
+        None => Some(usize::from(module != stem(file))),
+    }
+}
+
 /// The module of the models that is about a file: it has the same name.
-fn module(file: &str) -> &str {
+fn stem(file: &str) -> &str {
     let file = file.strip_suffix("/mod.rs").unwrap_or(file);
     let stem = Path::new(file).file_stem().and_then(OsStr::to_str);
     stem.unwrap_or_default()
@@ -280,17 +382,6 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A line of libtest's: the test, and whether it passed, if it has ended.
-fn parse_test(line: &str) -> Option<(&str, Option<bool>)> {
-    let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
-    let name = name.strip_suffix(" - should panic").unwrap_or(name);
-    let passed = match result.trim() {
-        "" => None,
-        result => Some(!result.starts_with("FAILED")),
-    };
-    Some((name, passed))
-}
-
 /// `lock::exclusion: failed after 17 executions`, which the models print.
 fn parse_executions(errors: &str, model: &str) -> Option<u64> {
     errors.lines().find_map(|line| {
@@ -299,32 +390,43 @@ fn parse_executions(errors: &str, model: &str) -> Option<u64> {
     })
 }
 
+/// Where the report names one of the lines that the marker has told before it.
+fn told(errors: &str) -> Option<Told> {
+    let at = errors.rfind("racefree::model: ")?;
+    let (before, report) = errors.split_at(at);
+    let places = before
+        .lines()
+        .filter_map(|line| line.strip_prefix("broken in: "));
+    let (steps, why) = report.split_once("\nwhy:\n").unwrap_or((report, ""));
+    let names = |text: &str, name: &str| {
+        text.match_indices(name)
+            .any(|(at, _)| !text[at + name.len()..].starts_with(|next: char| next.is_ascii_digit()))
+    };
+    let told = places.map(|place| {
+        let file = place.rsplit('/').next().unwrap_or(place);
+        let line = place.rsplit(':').next().unwrap_or(place);
+        if names(why, file) || names(why, &format!("line {line}")) {
+            Told::Why
+        } else if names(steps, file) {
+            Told::Step
+        } else {
+            Told::Nowhere
+        }
+    });
+    Some(told.min().unwrap_or(Told::Nowhere))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_libtest_are_read() {
-        let cases = [
-            ("test lock::a ... ok\n", Some(("lock::a", Some(true)))),
-            ("test lock::a ... FAILED\n", Some(("lock::a", Some(false)))),
-            ("test lock::a ... ", Some(("lock::a", None))),
-            (
-                "test a - should panic ... ignored\n",
-                Some(("a", Some(true))),
-            ),
-            ("test result: FAILED. 1 passed", None),
-            ("running 3 tests", None),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(parse_test(line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_file_has_its_module() {
-        assert_eq!(module("src/lock.rs"), "lock");
-        assert_eq!(module("src/futex/mod.rs"), "futex");
+    fn a_file_has_its_modules() {
+        assert_eq!(module_rank("src/raw/lock.rs", "lock::exclusion"), Some(0));
+        assert_eq!(module_rank("src/raw/lock.rs", "event::pulse"), Some(1));
+        assert_eq!(module_rank("src/raw/queue.rs", "barrier::two"), Some(1));
+        assert_eq!(module_rank("src/raw/queue.rs", "lock::exclusion"), None);
+        assert_eq!(stem("src/futex/mod.rs"), "futex");
     }
 
     #[test]
@@ -332,5 +434,16 @@ mod tests {
         let errors = "rlock::a: failed after 3 executions\nlock::b: failed after 17 executions\n";
         assert_eq!(parse_executions(errors, "lock::b"), Some(17));
         assert_eq!(parse_executions(errors, "lock::c"), None);
+    }
+
+    #[test]
+    fn a_report_names_a_line_or_does_not() {
+        let report = "racefree::model: deadlock\na.rs:17  x.acquire\n\nwhy:\n  1. at line 21\n";
+        let of = |line: &str| told(&format!("broken in: tests/a.rs:{line}\n{report}"));
+        assert_eq!(of("17"), Some(Told::Step));
+        assert_eq!(of("21"), Some(Told::Why));
+        assert_eq!(of("1"), Some(Told::Nowhere));
+        assert_eq!(told(report), Some(Told::Nowhere));
+        assert_eq!(told("no execution ends in true"), None);
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::find::{EXCLUDED, Mutant};
-use crate::run::Verdict;
+use crate::run::{Told, Verdict};
 
 /// A mutant that changes nothing that matters, and why.
 #[derive(Debug, Deserialize)]
@@ -83,12 +83,22 @@ pub(crate) struct Count {
     pub(crate) survived: usize,
     pub(crate) timed_out: usize,
     pub(crate) broken: usize,
+    /// Of those caught: those that were reported, and of them, whose report names the line.
+    pub(crate) reported: usize,
+    pub(crate) named: usize,
 }
 
 impl Count {
     pub(crate) fn of(rows: &[Row<'_>]) -> Self {
         let mut count = Self::default();
         for row in rows {
+            if let Verdict::Caught {
+                told: Some(told), ..
+            } = row.verdict
+            {
+                count.reported += 1;
+                count.named += usize::from(*told != Told::Nowhere);
+            }
             *match (row.verdict, row.why) {
                 (Verdict::Caught { .. }, _) => &mut count.caught,
                 (Verdict::DoesNotCompile, _) => &mut count.broken,
@@ -108,10 +118,13 @@ impl Count {
             survived,
             timed_out,
             broken,
+            reported,
+            named,
         } = self;
         format!(
             "{} mutants: {caught} caught, {equivalent} equivalent, {survived} survived, \
-             {timed_out} timed out; {broken} more do not compile",
+             {timed_out} timed out; {broken} more do not compile. {named} of {reported} reports \
+             name a line from which the broken one was reached",
             caught + equivalent + survived + timed_out
         )
     }
@@ -124,8 +137,11 @@ pub(crate) fn markdown(rows: &[Row<'_>], command: &str) -> String {
          The source of the primitives, broken in one place at a time, and the model that fails \
          then. Written by `{command}`.\n\n\
          {}.\n\n\
-         | place | function | mutation | verdict | model | executions |\n\
-         |---|---|---|---|---|---:|\n",
+         *line*: where the report of the failing model names the line of the model whose call came to \
+         the broken statement: in the reason that it gives, in words; in its table of steps; or \
+         nowhere. Empty: what failed made no report, as a model does that never reaches an outcome.\n\n\
+         | place | function | mutation | verdict | model | executions | line |\n\
+         |---|---|---|---|---|---:|---|\n",
         Count::of(rows).summary()
     );
     for Row {
@@ -134,22 +150,35 @@ pub(crate) fn markdown(rows: &[Row<'_>], command: &str) -> String {
         why,
     } in rows
     {
-        let (verdict, model, executions) = match verdict {
+        let (verdict, model, executions, told) = match verdict {
             Verdict::DoesNotCompile => continue,
-            Verdict::Caught { model, executions } => {
-                ("caught".to_owned(), model.as_str(), *executions)
-            }
+            Verdict::Caught {
+                model,
+                executions,
+                told,
+            } => ("caught".to_owned(), model.as_str(), *executions, *told),
             Verdict::Survived => {
                 let why = why.map(|why| format!("equivalent: {}", cell(why)));
-                (why.unwrap_or_else(|| "**survived**".to_owned()), "", None)
+                (
+                    why.unwrap_or_else(|| "**survived**".to_owned()),
+                    "",
+                    None,
+                    None,
+                )
             }
             Verdict::TimedOut { model, limit } => {
                 let why = why.map(|why| format!("no end in {limit} s: {}", cell(why)));
                 let bare = || format!("**timed out** after {limit} s");
-                (why.unwrap_or_else(bare), model.as_str(), None)
+                (why.unwrap_or_else(bare), model.as_str(), None, None)
             }
         };
         let executions = executions.map(|n| n.to_string()).unwrap_or_default();
+        let told = match told {
+            Some(Told::Why) => "reason",
+            Some(Told::Step) => "step",
+            Some(Told::Nowhere) => "nowhere",
+            None => "",
+        };
         let Mutant {
             file,
             line,
@@ -161,7 +190,7 @@ pub(crate) fn markdown(rows: &[Row<'_>], command: &str) -> String {
         let (old, new) = (cell(old), cell(new));
         writeln!(
             text,
-            "| {file}:{line} | `{function}` | `{old}` → `{new}` | {verdict} | {model} | {executions} |"
+            "| {file}:{line} | `{function}` | `{old}` → `{new}` | {verdict} | {model} | {executions} | {told} |"
         )
         .expect("a string takes all");
     }
@@ -212,6 +241,7 @@ mod tests {
         let caught = Verdict::Caught {
             model: "a::b".to_owned(),
             executions: Some(17),
+            told: Some(Told::Step),
         };
         let row = |at: usize, verdict, why| Row {
             mutant: &mutants[at],
@@ -225,10 +255,10 @@ mod tests {
         ];
         let table = markdown(&rows, "it");
         assert!(table.contains(
-            "2 mutants: 1 caught, 1 equivalent, 0 survived, 0 timed out; 1 more do not compile."
+            "2 mutants: 1 caught, 1 equivalent, 0 survived, 0 timed out; 1 more do not compile. 1 of 1 reports"
         ));
-        assert!(table.contains("| caught | a::b | 17 |\n"));
-        assert!(table.contains("| equivalent: a\\|b |  |  |\n"));
+        assert!(table.contains("| caught | a::b | 17 | step |\n"));
+        assert!(table.contains("| equivalent: a\\|b |  |  |  |\n"));
         assert_eq!(table.matches("| src/a.rs:1 |").count(), 2);
     }
 }

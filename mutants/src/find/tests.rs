@@ -358,3 +358,15 @@ fn a_long_closure_is_left_out_of_what_is_shown() {
     let expected = ("a.b(Ordering::Release, …)", "a.b(Ordering::Relaxed, …)");
     assert_found(Kind::Ordering, body, &[expected]);
 }
+
+#[test]
+fn the_mark_stands_before_the_innermost_statement() {
+    let source = "const fn f() { g(); if c { a.b |= HELD; } }";
+    let found = find(source);
+    let mutant = found.mutants.iter().find(|it| it.kind == Kind::Step);
+    let marked = mutant.expect("there is one").apply_marked(source, "m(); ");
+    assert_eq!(
+        marked.as_deref(),
+        Some(" fn f() { g(); if c { m(); (); } }")
+    );
+}
