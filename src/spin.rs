@@ -4,8 +4,23 @@
 //! take it again at once: [`poll`]. An event is set by a thread that has yet to come to it:
 //! [`poll_for_another`].
 //!
-//! Neither yields. A yield is cheap on an idle machine; on a busy one it gives away a time slice,
-//! while a thread that sleeps runs almost at once when it is woken.
+//! # A lock
+//!
+//! Each look at a lock takes its cache line from the thread that works with it. Where a thread wants
+//! the lock again as soon as it has released it, it is best left alone for a while: it has the lock
+//! a hundred times in the time of a few hand-overs. Where it has something else to do in between,
+//! whoever waits had better be there when the lock becomes free: else the threads do one after the
+//! other what they could do at once. No constant serves both, and which of the two it is can be seen
+//! while all look often: with work of `s` in the lock and of `p` beside it, and a hand-over that takes
+//! `h`, a thread that is given the lock comes back for it after `s + p`, and then waits for about
+//! `s + 2h - p`. To take turns pays if `p > h`: if it works for longer than it waits. So that is
+//! what a thread asks itself, at few of its waits; no fast path reads the clock, and nothing depends
+//! on how long a pause, a section or a hand-over is on this machine.
+//!
+//! # No yields
+//!
+//! A yield is cheap on an idle machine; on a busy one it gives away a time slice, while a thread
+//! that sleeps runs almost at once when it is woken.
 
 use core::cell::Cell;
 use core::hint;
@@ -15,10 +30,29 @@ use crate::deadline::Deadline;
 use crate::futex::polls;
 use crate::sync::MODELLED;
 
-/// Polls, with this many pauses before each: who has the lock may be about to take it again and
-/// again, and does so undisturbed until then. Each poll takes the cache line from it.
-const POLLS: u32 = 20;
-const PAUSES_A_POLL: u32 = 60;
+/// How long to poll for a lock. To fall asleep and be woken takes longer, but whoever has it may
+/// not be running.
+const PATIENCE_FOR_LOCK: Duration = Duration::from_micros(12);
+
+/// A thread that looks often does so after each pause, for so many looks; for a section that is
+/// longer the rest of its patience is enough at these intervals.
+const LOOKS: u32 = 100;
+const OFTEN: Duration = Duration::from_nanos(500);
+
+/// How long a thread that looks rarely leaves the others alone.
+const RARELY: Duration = Duration::from_micros(4);
+
+/// For how many waits an answer holds.
+const WAITS: u8 = 128;
+
+/// At how many waits a thread looks often to find out, and at how many of these it reads the clock:
+/// at first, others may have looked rarely.
+const TRIALS: u8 = 9;
+const TIMED: u8 = 5;
+
+/// How many waits that were longer than the work before them make a thread look rarely. More than
+/// one: a single one may have been disturbed.
+const LONG_WAITS: u8 = 2;
 
 /// How long to poll for another thread: a wake of an idle processor takes some 50 µs.
 const PATIENCE: Duration = Duration::from_micros(10);
@@ -30,17 +64,82 @@ const PAUSES_FOR_ANOTHER: u32 = 4;
 const FAILURES: i8 = 2;
 const REST: i8 = 32;
 
-/// Polls `ready` for a while, and returns whether it came true: if not, sleep.
+/// What a thread has found out where it waited for locks, whichever they were.
+#[derive(Clone, Copy)]
+struct Turns {
+    /// For how many waits that holds, the trials after them included.
+    left: u8,
+    rarely: bool,
+    long_waits: u8,
+    /// When it was given a lock, if it is to time its work.
+    given: Option<Instant>,
+}
+
+thread_local! {
+    static TURNS: Cell<Turns> = const {
+        Cell::new(Turns {
+            left: TRIALS,
+            rarely: false,
+            long_waits: 0,
+            given: None,
+        })
+    };
+}
+
+/// Polls `ready` for a while, which takes the lock if it is free, and returns whether it did: if
+/// not, sleep.
 ///
-/// Asks no more once `deadline` has passed; it is for the sleep to say so.
+/// Ends at `deadline`, if it can tell; it is for the sleep to say so.
 pub(crate) fn poll(deadline: Deadline, mut ready: impl FnMut() -> bool) -> bool {
     if MODELLED {
         return polls() && ready();
     }
-    let _ = deadline;
-    for _ in 0..POLLS {
-        for _ in 0..PAUSES_A_POLL {
+    let mut turns = TURNS.get();
+    let asked = (turns.left <= TIMED).then(Instant::now);
+    let rarely = turns.rarely && turns.left > TRIALS;
+    let taken = look(rarely, deadline, &mut ready);
+    if let Some(asked) = asked {
+        let now = Instant::now();
+        let long = |given| taken && now - asked > asked - given;
+        turns.long_waits += u8::from(turns.given.is_some_and(long));
+        turns.given = taken.then_some(now);
+    }
+    turns.left -= 1;
+    if turns.left == 0 {
+        turns = Turns {
+            left: WAITS + TRIALS,
+            rarely: turns.long_waits >= LONG_WAITS,
+            long_waits: 0,
+            given: None,
+        };
+    }
+    TURNS.set(turns);
+    taken
+}
+
+fn look(rarely: bool, deadline: Deadline, ready: &mut impl FnMut() -> bool) -> bool {
+    let often = || {
+        hint::spin_loop();
+        ready()
+    };
+    if !rarely
+        && core::iter::repeat_with(often)
+            .take(LOOKS as usize)
+            .any(|taken| taken)
+    {
+        return true;
+    }
+    let gap = if rarely { RARELY } else { OFTEN };
+    let mut now = Instant::now();
+    let mut end = now + PATIENCE_FOR_LOCK;
+    if let Deadline::At(instant) = deadline {
+        end = end.min(instant);
+    }
+    while now < end {
+        let next = end.min(now + gap);
+        while now < next {
             hint::spin_loop();
+            now = Instant::now();
         }
         if ready() {
             return true;
