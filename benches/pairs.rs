@@ -2,13 +2,13 @@
 //! instructions or the futex calls that it takes.
 
 #[path = "contention/os.rs"]
-#[allow(dead_code, reason = "shared with the laboratory, which uses all of it")]
+#[expect(dead_code, reason = "the laboratory uses what is left of it")]
 mod os;
 #[path = "contention/timed.rs"]
-#[allow(dead_code, reason = "shared with the laboratory, which uses all of it")]
+#[expect(dead_code, reason = "the laboratory uses what is left of it")]
 mod timed;
 #[path = "contention/variants.rs"]
-#[allow(dead_code, reason = "shared with the laboratory, which uses all of it")]
+#[expect(dead_code, reason = "the laboratory uses what is left of it")]
 mod variants;
 
 use std::cell::RefCell;

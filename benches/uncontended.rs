@@ -1,17 +1,16 @@
 //! What each primitive costs when nobody else wants it, and what a round trip between two threads
 //! costs, beside its peers and the floor of the machine.
 //!
-//! One after the other: `cargo bench --bench contention -- --cases uncontended,round-trips` runs
+//! One after the other: `cargo bench --bench contention -- --cases uncontended,ping-pong` runs
 //! the same in turns, which is where ratios should be taken from.
 
 #[path = "contention/os.rs"]
-#[allow(dead_code, reason = "shared with the laboratory, which uses all of it")]
+#[expect(dead_code, reason = "the laboratory uses what is left of it")]
 mod os;
 #[path = "contention/timed.rs"]
-#[allow(dead_code, reason = "shared with the laboratory, which uses all of it")]
+#[expect(dead_code, reason = "the laboratory uses what is left of it")]
 mod timed;
 #[path = "contention/variants.rs"]
-#[allow(dead_code, reason = "shared with the laboratory, which uses all of it")]
 mod variants;
 
 use std::time::Duration;

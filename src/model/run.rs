@@ -5,37 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::observe::steps::Steps;
-#[cfg(any(
-    all(loom, feature = "loom"),
-    all(shuttle, feature = "shuttle"),
-    feature = "trace"
-))]
-use crate::observe::trace::{Trace, Watching};
+use crate::observe::{Trace, Watching};
 
 /// A body to run again and again, watched.
 #[derive(Clone)]
 pub(crate) struct Run {
     body: Arc<dyn Fn() + Send + Sync>,
     executions: Arc<AtomicUsize>,
-    #[cfg(any(
-        all(loom, feature = "loom"),
-        all(shuttle, feature = "shuttle"),
-        feature = "trace"
-    ))]
     trace: Arc<Trace>,
 }
 
 impl Run {
-    #[allow(unused_variables, reason = "without a trace nothing is recorded")]
     pub(crate) fn new(body: Arc<dyn Fn() + Send + Sync>, inner_steps: bool) -> Self {
         Self {
             body,
             executions: Arc::default(),
-            #[cfg(any(
-                all(loom, feature = "loom"),
-                all(shuttle, feature = "shuttle"),
-                feature = "trace"
-            ))]
             trace: Trace::new(inner_steps),
         }
     }
@@ -48,11 +32,6 @@ impl Run {
     /// Counts an execution as begun, and says how many were before it.
     pub(crate) fn begin(&self) -> usize {
         let number = self.executions.fetch_add(1, Ordering::Relaxed);
-        #[cfg(any(
-            all(loom, feature = "loom"),
-            all(shuttle, feature = "shuttle"),
-            feature = "trace"
-        ))]
         self.trace.begin();
         number
     }
@@ -60,11 +39,6 @@ impl Run {
     /// Runs the body, once.
     pub(crate) fn body(&self) {
         (self.body)();
-        #[cfg(any(
-            all(loom, feature = "loom"),
-            all(shuttle, feature = "shuttle"),
-            feature = "trace"
-        ))]
         self.trace.body_ends();
     }
 
@@ -82,26 +56,10 @@ impl Run {
 
     /// What the last execution did.
     pub(crate) fn steps(&self) -> Steps {
-        #[cfg(any(
-            all(loom, feature = "loom"),
-            all(shuttle, feature = "shuttle"),
-            feature = "trace"
-        ))]
-        return self.trace.take();
-        #[cfg(not(any(
-            all(loom, feature = "loom"),
-            all(shuttle, feature = "shuttle"),
-            feature = "trace"
-        )))]
-        Steps::default()
+        self.trace.take()
     }
 
     /// Records what this thread does, until the result is dropped.
-    #[cfg(any(
-        all(loom, feature = "loom"),
-        all(shuttle, feature = "shuttle"),
-        feature = "trace"
-    ))]
     pub(crate) fn watch(&self) -> Watching {
         self.trace.watch()
     }

@@ -41,13 +41,13 @@ pub(crate) use steps::{Act, GIVES_UP, GUARD_DROPPED, TAKES_AGAIN};
     all(shuttle, feature = "shuttle"),
     feature = "trace"
 )))]
-pub(crate) use silent::{Here, Object, sleeps, users};
+pub(crate) use silent::{Here, Object, Trace, Watching, sleeps, users};
 #[cfg(any(
     all(loom, feature = "loom"),
     all(shuttle, feature = "shuttle"),
     feature = "trace"
 ))]
-pub(crate) use trace::{Here, Object, sleeps, users};
+pub(crate) use trace::{Here, Object, Trace, Watching, sleeps, users};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) use trace::{inner, thread, wakes, woken_for_nothing};
 

@@ -21,7 +21,6 @@ impl Place {
 }
 
 /// How the panic begins that refuses a primitive of an execution before.
-#[allow(dead_code, reason = "without a checker there is one execution")]
 pub(crate) const KEPT: &str = "used in a second execution";
 
 /// What a method does to its object, whatever it is called there.

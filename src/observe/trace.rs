@@ -9,9 +9,7 @@ use core::panic::Location;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-use super::steps::KEPT;
-use super::steps::{Act, Ending, Place, Step, Steps, Thing, Thread, Told};
+use super::steps::{Act, Ending, KEPT, Place, Step, Steps, Thing, Thread, Told};
 
 /// The trace of a check. Shared by its threads, and by who watches over them.
 #[derive(Debug)]
@@ -295,34 +293,37 @@ impl Object {
     }
 
     fn begin(&self, act: Act, method: &'static str, amount: Option<u64>, place: Place) -> Call {
-        // Its state would be what the execution before this one has left.
-        #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-        if with(|recorded, _| self.is_kept(recorded)) == Some(true) {
-            let Place { file, line } = self.made;
-            panic!("{KEPT}: the {} that was made at {file}:{line}", self.kind);
-        }
         let step = with(|recorded, me| {
-            let object = self.register(recorded);
+            let object = self.register(recorded)?;
             let step = recorded.begin(me, act, method, Some(place));
             let this = &mut recorded.steps.steps[step];
             this.object = Some(object);
             this.amount = amount;
             recorded.steps.threads[me].open.push(step);
-            (recorded.number, me, step)
+            Some((recorded.number, me, step))
         });
-        Call { step }
+        if step == Some(None) {
+            let Place { file, line } = self.made;
+            panic!("{KEPT}: the {} that was made at {file}:{line}", self.kind);
+        }
+        Call {
+            step: step.flatten(),
+        }
     }
 
-    /// Whether it was used in an execution before this one.
-    #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-    fn is_kept(&self, recorded: &Recorded) -> bool {
-        ![0, recorded.number].contains(&(self.seen.load(Ordering::Relaxed) / THINGS))
-    }
-
-    fn register(&self, recorded: &mut Recorded) -> usize {
+    /// Which of the execution's things it is. `None` under a checker, if it was used in an execution
+    /// before: its state is what that one has left.
+    fn register(&self, recorded: &mut Recorded) -> Option<usize> {
         let seen = self.seen.load(Ordering::Relaxed);
         if seen / THINGS == recorded.number {
-            return (seen % THINGS) as usize;
+            return Some((seen % THINGS) as usize);
+        }
+        let checked = cfg!(any(
+            all(loom, feature = "loom"),
+            all(shuttle, feature = "shuttle")
+        ));
+        if checked && seen != 0 {
+            return None;
         }
         let things = &mut recorded.steps.things;
         things.push(Thing {
@@ -333,7 +334,7 @@ impl Object {
         let thing = things.len() - 1;
         let seen = recorded.number * THINGS + thing as u64;
         self.seen.store(seen, Ordering::Relaxed);
-        thing
+        Some(thing)
     }
 }
 

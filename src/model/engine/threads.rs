@@ -20,7 +20,6 @@ static HOOK: Hook = Hook {
 };
 
 pub(crate) fn run(settings: &Settings, run: &Run) -> Result<(), Box<Broken>> {
-    #[cfg(feature = "trace")]
     let _watching = run.watch();
     for _ in 0..settings.executions.unwrap_or(EXECUTIONS) {
         run.begin();
