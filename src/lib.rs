@@ -1,5 +1,5 @@
-//! The synchronization primitives of Python's `threading`, on atomics and futexes, with every
-//! interleaving of their code run by [loom](https://docs.rs/loom).
+//! The synchronization primitives of Python's `threading`, on atomics and futexes. Their code is checked
+//! interleaving by interleaving with [loom](https://docs.rs/loom).
 //!
 //! | to | use |
 //! |---|---|

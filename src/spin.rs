@@ -6,16 +6,17 @@
 //!
 //! # A lock
 //!
-//! Each look at a lock takes its cache line from the thread that works with it. Where a thread wants
-//! the lock again as soon as it has released it, it is best left alone for a while: it has the lock
-//! a hundred times in the time of a few hand-overs. Where it has something else to do in between,
-//! whoever waits had better be there when the lock becomes free: else the threads do one after the
-//! other what they could do at once. No constant serves both, and which of the two it is can be seen
-//! while all look often: with work of `s` in the lock and of `p` beside it, and a hand-over that takes
-//! `h`, a thread that is given the lock comes back for it after `s + p`, and then waits for about
-//! `s + 2h - p`. To take turns pays if `p > h`: if it works for longer than it waits. So that is
-//! what a thread asks itself, at few of its waits; no fast path reads the clock, and nothing depends
-//! on how long a pause, a section or a hand-over is on this machine.
+//! Each look at a lock takes its cache line from the holder. If a thread takes the lock again as soon
+//! as it has released it, waiters should leave it alone: it holds the lock a hundred times in the time
+//! of a few hand-overs. If it works outside the lock in between, a waiter should be there when the lock
+//! becomes free. Otherwise the threads do one after the other what they could do at once.
+//!
+//! No constant serves both cases. A thread finds out which one it is in while it looks often. With
+//! work of `s` in the lock and `p` outside it, and a hand-over that takes `h`, a thread that gets the
+//! lock comes back after `s + p`, and then waits for about `s + 2h - p`. Taking turns pays if `p > h`,
+//! which is if the thread works for longer than it waits. A thread measures that at a few of its waits.
+//! No fast path reads the clock, and nothing depends on how long a pause, a section or a hand-over takes
+//! on this machine.
 //!
 //! # No yields
 //!
@@ -30,8 +31,7 @@ use crate::deadline::Deadline;
 use crate::futex::polls;
 use crate::sync::MODELLED;
 
-/// How long to poll for a lock. To fall asleep and be woken takes longer, but whoever has it may
-/// not be running.
+/// How long to poll for a lock. A sleep and a wake-up take longer, but the holder may not be running.
 const PATIENCE_FOR_LOCK: Duration = Duration::from_micros(12);
 
 /// A thread that looks often does so after each pause, for so many looks; for a section that is

@@ -466,8 +466,8 @@ mod processes {
         assert!(stops > 10, "{stops} stops only");
     }
 
-    /// What docs/guide/guarantees.md tells of a fork, with the futex that is the system's: what this thread holds
-    /// is the child's to release, what others hold stays held there, and neither process wakes or
+    /// What docs/guide/guarantees.md tells of a fork, with the futex that is the system's: what this
+    /// thread holds is the child's to release, what others hold stays held there, and neither process wakes or
     /// changes the other.
     #[test]
     #[cfg(not(racefree_parking))]
