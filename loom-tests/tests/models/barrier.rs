@@ -4,7 +4,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use racefree_loom::model::{Builder, RaceCell};
-use racefree_loom::{Barrier, BrokenBarrierError, Lock};
+use racefree_loom::{Barrier, BrokenBarrierError, Event, Lock};
 
 use crate::{
     TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with,
@@ -344,5 +344,49 @@ fn reset_during_the_action() {
         other.join().unwrap();
         resets.join().unwrap();
         assert_eq!(barrier.n_waiting(), 0);
+    });
+}
+
+/// As above, with a second round that is complete while the action of the first runs: after the reset
+/// nobody is told to lead who is not there, and the next round passes.
+#[test]
+fn reset_of_a_round_that_is_complete_during_the_action() {
+    explore_both_with(&bound(3, None), || {
+        let barrier = Arc::new(Barrier::new(1).with_action(|| {}));
+        let other = spawn(&barrier, |barrier| barrier.wait());
+        let resets = spawn(&barrier, Barrier::reset);
+        let own = barrier.wait();
+        let results = [own, other.join().unwrap()];
+        resets.join().unwrap();
+        for result in results {
+            assert!(matches!(result, Ok(0) | Err(BrokenBarrierError::Reset)));
+        }
+        assert_eq!(barrier.wait(), Ok(0));
+        results.iter().any(Result::is_err)
+    });
+}
+
+/// A reset while an action runs that then panics: the barrier stays as the reset left it.
+#[test]
+fn reset_during_an_action_that_panics() {
+    explore(|| {
+        let events = Arc::new([Event::new(), Event::new()]);
+        let barrier = Arc::new(Barrier::new(1).with_action({
+            let events = Arc::clone(&events);
+            move || {
+                events[0].set();
+                events[1].wait();
+                // Past the panic hook, which would print each of them.
+                panic::resume_unwind(Box::new("the action's"))
+            }
+        }));
+        let other = spawn(&barrier, |barrier| {
+            panic::catch_unwind(AssertUnwindSafe(|| barrier.wait())).unwrap_err();
+        });
+        events[0].wait();
+        barrier.reset();
+        events[1].set();
+        other.join().unwrap();
+        assert!(!barrier.broken());
     });
 }
