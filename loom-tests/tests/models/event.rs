@@ -8,8 +8,8 @@ use racefree_loom::Event;
 use racefree_loom::model::{self, Builder, RaceCell};
 
 use crate::{
-    TIMEOUT, bound, explore, explore_both, explore_both_with, explore_stalled, explore_timed,
-    explore_with, spawn,
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with,
+    explore_stalled, explore_timed, explore_with, spawn,
 };
 
 /// An event, and data that is written before it is set.
@@ -378,5 +378,15 @@ fn a_pulse_to_waiters_that_poll() {
         event.clear();
         event.set();
         waiters.into_iter().for_each(|it| it.join().unwrap());
+    });
+}
+
+/// No thread sleeps on a new event, so a set wakes none.
+#[test]
+fn the_first_set_makes_no_call() {
+    explore(|| {
+        let event = Event::new();
+        assert_no_futex_call(|| event.set());
+        assert!(event.is_set());
     });
 }
