@@ -250,6 +250,7 @@ impl Guarded for Lock {}
 
 impl ConditionLockable for Lock {
     /// It has no owner: any caller may be the one.
+    #[inline]
     fn may_be_owned(&self) -> bool {
         self.raw.locked()
     }

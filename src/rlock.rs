@@ -333,6 +333,7 @@ impl Lockable for RLock {
 impl Guarded for RLock {}
 
 impl ConditionLockable for RLock {
+    #[inline]
     fn may_be_owned(&self) -> bool {
         self.raw.is_owned()
     }

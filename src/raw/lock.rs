@@ -132,6 +132,7 @@ impl Lock {
         futex::wake::<Private>(word, count);
     }
 
+    #[inline]
     pub(crate) fn locked(&self) -> bool {
         // Relaxed: an answer that may be out of date can order nothing.
         self.state.load(Ordering::Relaxed) != UNLOCKED

@@ -28,6 +28,7 @@ mod word {
         }
 
         /// The owner's identity, or [`NOBODY`]. It may be out of date.
+        #[inline]
         pub(crate) fn id(&self) -> u64 {
             self.0.load(Ordering::Relaxed)
         }
