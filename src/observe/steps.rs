@@ -167,7 +167,6 @@ pub(crate) struct Thing {
 #[allow(dead_code, reason = "without a trace there are none")]
 pub(crate) struct Thread {
     pub(crate) name: Option<String>,
-    pub(crate) spawned: Option<Place>,
     /// Its calls that have not ended, the innermost last.
     pub(crate) open: Vec<usize>,
     /// Whether its end will be told.

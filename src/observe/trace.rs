@@ -484,7 +484,6 @@ pub(crate) mod thread {
             let number = threads.len();
             threads.push(Thread {
                 name: name.map(str::to_owned),
-                spawned: Some(place),
                 known: true,
                 ..Thread::default()
             });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use racefree_loom::model::sync::atomic::{AtomicU32, Ordering};
 use racefree_loom::model::sync::{OnceLock, mpsc};
 use racefree_loom::model::{Builder, Failure, FailureKind, RaceCell, thread};
-use racefree_loom::{Event, Lock};
+use racefree_loom::{Condition, Event, Lock};
 
 use super::check;
 
@@ -225,6 +225,65 @@ fn a_channel_hands_over() {
         assert_eq!(received, [1, 2]);
         other.join().unwrap();
     });
+}
+
+/// A wake-up for no reason is told where it happened.
+#[test]
+fn a_wake_up_for_no_reason_is_told() {
+    let failure = fails(&Builder::new().spurious_wakeups(1), || {
+        let event = Arc::new(Event::new());
+        let other = thread::spawn({
+            let event = Arc::clone(&event);
+            move || event.set()
+        });
+        event.wait();
+        other.join().unwrap();
+        panic!("it is over");
+    });
+    let told = failure.to_string();
+    assert!(told.contains("woken once for no reason"), "{told}");
+}
+
+/// What the crate does within a call is told from the user's line.
+#[test]
+fn what_a_wait_does_within_is_told_from_the_users_line() {
+    let failure = fails(&Builder::new(), || {
+        let shared = Arc::new((Condition::new(), Event::new()));
+        let other = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                let (condition, has_it) = &*shared;
+                condition.acquire();
+                has_it.set();
+                condition.wait().unwrap();
+            }
+        });
+        let (condition, has_it) = &*shared;
+        has_it.wait();
+        condition.acquire();
+        condition.notify(1).unwrap();
+        other.join().unwrap();
+    });
+    let line = line!() - 9;
+    let why = failure.why.join("\n");
+    assert!(
+        why.contains(&format!("thread 1 waits at reports.rs:{line} for")),
+        "{failure}"
+    );
+}
+
+#[test]
+fn an_item_that_does_not_come_is_told_from_the_users_line() {
+    let failure = fails(&Builder::new(), || {
+        let (_sender, receiver) = mpsc::channel::<u32>();
+        for _ in receiver {}
+    });
+    let line = line!() - 2;
+    let why = failure.why.join("\n");
+    assert!(
+        why.contains(&format!("main waits at reports.rs:{line} for")),
+        "{failure}"
+    );
 }
 
 racefree_loom::model::thread_local! {

@@ -2,6 +2,8 @@
 //!
 //! Under a checker there is no channel without room (`sync_channel(0)`).
 
+use core::panic::Location;
+use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use std::time::Duration;
 
 use crate::condvar::Condvar;
 use crate::mutex::Mutex;
+use crate::observe::steps::Place;
+use crate::observe::{Act, trace};
 
 struct Channel<T> {
     state: Mutex<State<T>>,
@@ -221,16 +225,78 @@ impl<T> Receiver<T> {
 
     /// The items, as they come, until there is no sender any more.
     #[track_caller]
-    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        std::iter::from_fn(|| self.recv().ok())
+    pub fn iter(&self) -> Iter<'_, T> {
+        self.into_iter()
     }
 
     /// The items that are there.
     #[track_caller]
     pub fn try_iter(&self) -> impl Iterator<Item = T> + '_ {
-        std::iter::from_fn(|| self.try_recv().ok())
+        Items::new(self, |receiver| receiver.try_recv().ok())
     }
 }
+
+/// What `next` receives. It is told from the line of the user's that made this.
+struct Items<R, T> {
+    receiver: R,
+    next: fn(&Receiver<T>) -> Option<T>,
+    place: Place,
+}
+
+impl<R, T> Items<R, T> {
+    #[track_caller]
+    fn new(receiver: R, next: fn(&Receiver<T>) -> Option<T>) -> Self {
+        let place = Place::of(Location::caller());
+        Self {
+            receiver,
+            next,
+            place,
+        }
+    }
+}
+
+impl<R: Borrow<Receiver<T>>, T> Iterator for Items<R, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        let call = trace::step(Act::Other, "recv", None, self.place);
+        call.ends((self.next)(self.receiver.borrow()))
+    }
+}
+
+macro_rules! iterator {
+    ($Iter:ident $(<$a:lifetime>)?, $Receiver:ty) => {
+        #[doc = concat!("See [`std::sync::mpsc::", stringify!($Iter), "`].")]
+        pub struct $Iter<$($a,)? T>(Items<$Receiver, T>);
+
+        impl<$($a,)? T> Iterator for $Iter<$($a,)? T> {
+            type Item = T;
+
+            fn next(&mut self) -> Option<T> {
+                self.0.next()
+            }
+        }
+
+        impl<$($a,)? T> fmt::Debug for $Iter<$($a,)? T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($Iter)).finish_non_exhaustive()
+            }
+        }
+
+        impl<$($a,)? T> IntoIterator for $Receiver {
+            type Item = T;
+            type IntoIter = $Iter<$($a,)? T>;
+
+            #[track_caller]
+            fn into_iter(self) -> Self::IntoIter {
+                $Iter(Items::new(self, |receiver| receiver.recv().ok()))
+            }
+        }
+    };
+}
+
+iterator!(Iter<'a>, &'a Receiver<T>);
+iterator!(IntoIter, Receiver<T>);
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
