@@ -56,12 +56,18 @@ struct Arguments {
     /// Forget the results of earlier runs.
     #[arg(long)]
     fresh: bool,
+    /// Let a result count as long as the broken file has not changed, whatever else has: its callers,
+    /// what it calls, the models.
+    #[arg(long)]
+    keep: bool,
 }
 
 /// A result in the store: one line of JSON.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     key: String,
+    #[serde(default)]
+    file_key: String,
     mutant: String,
     #[serde(flatten)]
     judged: Judged,
@@ -83,8 +89,13 @@ impl Store {
         let stored = text
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok());
-        let known = stored.map(|Stored { key, judged, .. }| (key, judged));
-        let known = known.collect();
+        let keys = |stored: Stored| {
+            [
+                (stored.key, stored.judged.clone()),
+                (stored.file_key, stored.judged),
+            ]
+        };
+        let known = stored.flat_map(keys).collect();
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         if !text.is_empty() && !text.ends_with('\n') {
             writeln!(file)?;
@@ -92,14 +103,16 @@ impl Store {
         Ok(Self { known, file })
     }
 
-    fn add(&mut self, key: &str, mutant: &Mutant, judged: &Judged) -> Result<()> {
+    fn add(&mut self, job: &Job, judged: &Judged) -> Result<()> {
         let line = serde_json::to_string(&Stored {
-            key: key.to_owned(),
-            mutant: mutant.to_string(),
+            key: job.key.clone(),
+            file_key: job.file_key.clone(),
+            mutant: job.mutant.to_string(),
             judged: judged.clone(),
         })?;
         writeln!(self.file, "{line}")?;
-        self.known.insert(key.to_owned(), judged.clone());
+        self.known.insert(job.key.clone(), judged.clone());
+        self.known.insert(job.file_key.clone(), judged.clone());
         Ok(())
     }
 
@@ -117,7 +130,16 @@ impl Store {
 struct Job {
     mutant: Mutant,
     source: String,
+    /// A hash of all that the result depends on, and one of the broken file.
     key: String,
+    file_key: String,
+}
+
+impl Job {
+    /// What its result is looked for by.
+    fn key(&self, keep: bool) -> &str {
+        if keep { &self.file_key } else { &self.key }
+    }
 }
 
 fn main() -> Result<ExitCode> {
@@ -147,18 +169,25 @@ fn main() -> Result<ExitCode> {
 
     let rows: Vec<Row<'_>> = jobs
         .iter()
-        .map(|Job { mutant, key, .. }| Row {
-            mutant,
-            verdict: &store.known[key].verdict,
-            why: reason(&accepted, mutant),
+        .map(|job| Row {
+            mutant: &job.mutant,
+            verdict: &store.known[job.key(arguments.keep)].verdict,
+            why: reason(&accepted, &job.mutant),
         })
         .collect();
     if let Some(path) = arguments.table.clone().or_else(|| {
         let all = arguments.only.is_none();
         all.then(|| root.join("docs/mutants.md"))
     }) {
-        let deep = if arguments.deep { " -- --deep" } else { "" };
-        let command = format!("cargo run --release -p mutants{deep}");
+        let mut command = "cargo run --release -p mutants".to_owned();
+        if arguments.deep || arguments.keep {
+            command += " --";
+        }
+        for (given, flag) in [(arguments.deep, " --deep"), (arguments.keep, " --keep")] {
+            if given {
+                command += flag;
+            }
+        }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -188,14 +217,17 @@ fn jobs(root: &Path, mutants: Vec<Mutant>, deep: bool) -> Result<Vec<Job>> {
     }
     let jobs = mutants.into_iter().map(|mutant| {
         let source = fs::read_to_string(root.join(&mutant.file))?;
-        let mut hash = inputs;
-        hash.add(mutant.file.as_bytes());
-        hash.add(mutant.apply(&source).as_bytes());
-        let key = format!("{:016x}", hash.0);
+        let broken = mutant.apply(&source);
+        let key = |mut hash: Hash| {
+            hash.add(mutant.file.as_bytes());
+            hash.add(broken.as_bytes());
+            format!("{:016x}", hash.0)
+        };
         Ok(Job {
+            key: key(inputs),
+            file_key: key(Hash::default()),
             mutant,
             source,
-            key,
         })
     });
     jobs.collect()
@@ -212,7 +244,7 @@ fn run_all(
     let limit = arguments.limit;
     let open: Vec<&Job> = jobs
         .iter()
-        .filter(|job| store.get(&job.key, limit).is_none())
+        .filter(|job| store.get(job.key(arguments.keep), limit).is_none())
         .collect();
     if open.is_empty() {
         return Ok(());
@@ -261,8 +293,8 @@ fn run_all(
         drop(sender);
         let mut missed = 0;
         for result in results {
-            let (Job { mutant, key, .. }, judged) = result?;
-            store.add(key, mutant, &judged)?;
+            let (job, judged) = result?;
+            store.add(job, &judged)?;
             let is_missed = matches!(judged.verdict, Verdict::Survived | Verdict::TimedOut { .. });
             missed += usize::from(is_missed);
             bar.set_message(format!("{missed} not caught"));

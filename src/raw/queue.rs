@@ -97,8 +97,8 @@ const SLOTS: u32 = 31;
 /// The waiters, first come first.
 pub(crate) struct Queue {
     word: AtomicU32,
-    /// How many there are. Changed and decided by with the list locked, so the order of its accesses
-    /// is that of the lock, and no checker has to see it; without the lock it may be out of date.
+    /// How many there are. Changed with the list locked, so the lock orders its accesses and no checker
+    /// has to see them. Without the lock it may be out of date.
     len: core::sync::atomic::AtomicU32,
     /// A ring: the one before the first is the last. Null if there is none.
     first: UnsafeCell<*const Waiter>,
@@ -209,6 +209,10 @@ impl<'a> Locked<'a> {
         self.queue.len()
     }
 
+    fn set_len(&self, len: u32) {
+        self.queue.len.store(len, Ordering::Relaxed);
+    }
+
     /// Enters the queue, unlocks it, asks `until` how long to wait, and waits: has the message, or
     /// the locked queue again if the time was up before this waiter was taken out of it.
     pub(crate) fn wait(self, until: impl FnOnce() -> Deadline) -> Result<Message, Self> {
@@ -219,7 +223,8 @@ impl<'a> Locked<'a> {
             unsafe { self.push(waiter) };
             let stays = Stays;
             // A waiter with others before it is not the next, and may as well sleep at once.
-            let alone = queue.len.fetch_add(1, Ordering::Relaxed) == 0;
+            let alone = self.len() == 0;
+            self.set_len(self.len() + 1);
             let left = self.unlocked();
             drop(self);
             let ended = match waiter.sleep(queue, left, until(), alone) {
@@ -259,7 +264,7 @@ impl<'a> Locked<'a> {
             count += 1;
         }
         if count > 0 {
-            self.queue.len.fetch_sub(count as u32, Ordering::Relaxed);
+            self.set_len(self.len() - count as u32);
             let mut unlock = core::mem::ManuallyDrop::new(self);
             unlock.word = next_epoch;
             unlock.unlock(slots);
@@ -339,7 +344,8 @@ impl<'a> Locked<'a> {
     /// The word as this holder leaves it.
     fn unlocked(&self) -> u32 {
         let waiters = if self.first().is_null() { 0 } else { WAITERS };
-        self.word & !(LOCKED | PARKED | WAITERS) | waiters
+        // It had neither bit of the lock before it was locked.
+        self.word & !WAITERS | waiters
     }
 }
 
@@ -367,7 +373,7 @@ impl Waiter {
             WAITING => {
                 // SAFETY: it has not been taken out of the list.
                 unsafe { locked.remove(self) };
-                queue.len.fetch_sub(1, Ordering::Relaxed);
+                locked.set_len(locked.len() - 1);
                 Err(locked)
             }
             taken => Ok(taken & LAST_MESSAGE),

@@ -69,6 +69,11 @@ fn one_waiter_despite_spurious_wakeups() {
 }
 
 #[test]
+fn one_waiter_that_polls() {
+    hand_off(&Builder::new().polls(true), 1);
+}
+
+#[test]
 fn two_waiters() {
     hand_off(&Builder::new(), 2);
 }
