@@ -98,7 +98,8 @@ pub(crate) fn fetch_update_from(
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 mod execution {
     use std::any::Any;
-    use std::cell::RefCell;
+    use std::cell::{RefCell, UnsafeCell};
+    use std::mem::ManuallyDrop;
     use std::rc::Rc;
 
     #[derive(Default)]
@@ -118,14 +119,20 @@ mod execution {
         drop(EXECUTION.take());
     }
 
-    /// Runs `with` on `value`, which stays alive until the execution ends: so that a wake can look
-    /// at a word whose waiter has gone. The kernel does not look at it.
+    /// Runs `with` on `value`, and drops it. Its memory is kept until the execution ends: so that a
+    /// model tells who uses it after that.
     pub(crate) fn with_kept<T: 'static, R>(value: T, with: impl FnOnce(&T) -> R) -> R {
-        let value = Rc::new(value);
+        let value = Rc::new(Kept(UnsafeCell::new(ManuallyDrop::new(value))));
         let kept = Rc::clone(&value);
         EXECUTION.with_borrow_mut(|execution| execution.kept.push(kept));
-        with(&value)
+        // SAFETY: it is dropped below, and nowhere else.
+        let result = with(unsafe { &*value.0.get() });
+        // SAFETY: the threads of a model run one at a time, and the borrow of `with` has ended.
+        unsafe { ManuallyDrop::drop(&mut *value.0.get()) };
+        result
     }
+
+    struct Kept<T>(UnsafeCell<ManuallyDrop<T>>);
 
     /// The checker has found a deadlock: it panics in the calling thread, the last that came to
     /// wait.
@@ -250,12 +257,34 @@ mod imp {
         }
     }
 
+    /// Whether a word has been dropped. What holds it may keep its memory, as the models do, to see
+    /// who comes too late. No step of its own, and looked at after each access: no other thread has
+    /// come between.
+    #[derive(Default)]
+    struct Life(core::sync::atomic::AtomicBool);
+
+    impl Life {
+        #[track_caller]
+        fn goes_on(&self) {
+            let over = self.0.load(Ordering::Relaxed);
+            // A checker unwinds all threads when one has failed.
+            assert!(!over || std::thread::panicking(), "used after it was freed");
+        }
+    }
+
+    impl Drop for Life {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// loom's atomic, with turns.
     macro_rules! atomic {
         ($Atomic:ident, $value:ty) => {
             pub(crate) struct $Atomic {
                 turn: Turn,
                 value: atomic::$Atomic,
+                life: Life,
             }
 
             #[allow(dead_code, reason = "of what a word may need, no primitive uses all")]
@@ -264,7 +293,16 @@ mod imp {
                     Self {
                         turn: Turn::new(),
                         value: atomic::$Atomic::new(value),
+                        life: Life::default(),
                     }
+                }
+
+                /// See [`Turn::during`].
+                #[track_caller]
+                fn during<R>(&self, access: impl FnOnce() -> R) -> R {
+                    let result = self.turn.during(access);
+                    self.life.goes_on();
+                    result
                 }
 
                 #[track_caller]
@@ -275,19 +313,20 @@ mod imp {
                     loom::stop_exploring();
                     self.turn.take();
                     loom::explore();
+                    self.life.goes_on();
                     inner(Act::Read, "load", || format!("{value} {order:?}"));
                     value
                 }
 
                 #[track_caller]
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
-                    self.turn.during(|| self.value.store(value, order));
+                    self.during(|| self.value.store(value, order));
                     inner(Act::Write, "store", || format!("{value} {order:?}"));
                 }
 
                 #[track_caller]
                 pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
-                    let old = self.turn.during(|| self.value.swap(value, order));
+                    let old = self.during(|| self.value.swap(value, order));
                     inner(Act::Update, "swap", || {
                         format!("{value} on {old} {order:?}")
                     });
@@ -296,7 +335,7 @@ mod imp {
 
                 #[track_caller]
                 pub(crate) fn fetch_or(&self, bits: $value, order: Ordering) -> $value {
-                    let old = self.turn.during(|| self.value.fetch_or(bits, order));
+                    let old = self.during(|| self.value.fetch_or(bits, order));
                     inner(Act::Update, "fetch_or", || {
                         format!("{bits} on {old} {order:?}")
                     });
@@ -305,7 +344,7 @@ mod imp {
 
                 #[track_caller]
                 pub(crate) fn fetch_and(&self, bits: $value, order: Ordering) -> $value {
-                    let old = self.turn.during(|| self.value.fetch_and(bits, order));
+                    let old = self.during(|| self.value.fetch_and(bits, order));
                     inner(Act::Update, "fetch_and", || {
                         format!("{bits} on {old} {order:?}")
                     });
@@ -314,7 +353,7 @@ mod imp {
 
                 #[track_caller]
                 pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                    let old = self.turn.during(|| self.value.fetch_add(value, order));
+                    let old = self.during(|| self.value.fetch_add(value, order));
                     inner(Act::Update, "fetch_add", || {
                         format!("{value} on {old} {order:?}")
                     });
@@ -323,7 +362,7 @@ mod imp {
 
                 #[track_caller]
                 pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                    let old = self.turn.during(|| self.value.fetch_sub(value, order));
+                    let old = self.during(|| self.value.fetch_sub(value, order));
                     inner(Act::Update, "fetch_sub", || {
                         format!("{value} on {old} {order:?}")
                     });
@@ -338,7 +377,7 @@ mod imp {
                     set_order: Ordering,
                     fetch_order: Ordering,
                 ) -> Result<$value, $value> {
-                    let result = self.turn.during(|| {
+                    let result = self.during(|| {
                         self.value
                             .compare_exchange(old, new, set_order, fetch_order)
                     });
@@ -367,7 +406,7 @@ mod imp {
             fetch_order: Ordering,
             mut update: impl FnMut(u32) -> Option<u32>,
         ) -> Result<u32, u32> {
-            let result = self.turn.during(|| {
+            let result = self.during(|| {
                 let old = newest(&self.value, fetch_order);
                 let new = update(old).ok_or(old)?;
                 self.value

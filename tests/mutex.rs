@@ -364,6 +364,16 @@ mod lock_api {
     }
 
     #[test]
+    fn an_unlock_wakes_who_sleeps() {
+        let mutex = forever(lock_api::Mutex::<Lock, u32>::new(0));
+        let mut guard = mutex.lock();
+        let waiter = asleep(|| *mutex.lock());
+        *guard = 1;
+        drop(guard);
+        assert_eq!(waiter.end(), 1);
+    }
+
+    #[test]
     fn a_reentrant_mutex() {
         type Reentrant = ReentrantMutex<Lock, ThreadId, u32>;
         let mutex: &'static Reentrant = forever(Reentrant::new(1));

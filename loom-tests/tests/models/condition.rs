@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use racefree_loom::model::{Builder, RaceCell, WakeOrder, thread};
-use racefree_loom::{Condition, ConditionLock, Lock, NotOwnerError, RLock, ReleaseError};
+use racefree_loom::model::{self, Builder, RaceCell, WakeOrder, thread};
+use racefree_loom::{
+    Condition, ConditionLock, Lock, NotOwnerError, RLock, ReleaseError, Semaphore,
+};
 
 use crate::{
     TIMEOUT, assert_no_futex_call, bound, explore, explore_both_with, explore_stalled,
@@ -499,6 +501,46 @@ fn a_stalled_waiter_beside_another_of_two_notifications() {
         condition.notify(1).unwrap();
         condition.notify(1).unwrap();
     });
+}
+
+/// Two that were woken together sleep for the lock that their waker holds. Whichever of them is woken
+/// for it first may stall there: the other one goes on.
+fn stalled_on_the_way_to_the_lock(wake: fn(&Condition<Lock>)) {
+    explore_with(&bound(2, Some(3)), move || {
+        let shelf = Shelf::<Lock>::new();
+        let shared = Arc::new((shelf, [(); 2].map(|()| Semaphore::new(0))));
+        let waiters = [(); 2].map(|()| {
+            spawn(&shared, |(shelf, [waiting, gone])| {
+                let guard = shelf.condition.guard();
+                waiting.release().unwrap();
+                model::stall_when_woken(false);
+                let any = || shelf.items.with(|items| *items > 0);
+                shelf.condition.wait_for(any).unwrap();
+                drop(guard);
+                gone.release().unwrap();
+            })
+        });
+        let (shelf, [waiting, gone]) = &*shared;
+        waiting.acquire_n(2);
+        // Both are in the queue by now: each gave up the lock.
+        let guard = shelf.condition.guard();
+        shelf.items.with_mut(|items| *items = 1);
+        wake(&shelf.condition);
+        drop(guard);
+        gone.acquire();
+        model::let_go();
+        waiters.into_iter().for_each(|it| it.join().unwrap());
+    });
+}
+
+#[test]
+fn a_waiter_that_stalls_on_the_way_to_the_lock_beside_another_of_all() {
+    stalled_on_the_way_to_the_lock(|condition| condition.notify_all().unwrap());
+}
+
+#[test]
+fn a_waiter_that_stalls_on_the_way_to_the_lock_beside_another_of_two() {
+    stalled_on_the_way_to_the_lock(|condition| condition.notify(2).unwrap());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod barrier;
 mod condition;
 mod condvar;
 mod event;
+mod freed;
 mod lock;
 mod mutex;
 mod permits;
@@ -17,8 +18,10 @@ mod reports;
 mod rlock;
 mod semaphore;
 
+use std::cell::UnsafeCell;
 use std::env;
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread as system;
@@ -154,6 +157,46 @@ fn explore_stalled<T: Send + Sync + 'static>(
         shared.1.acquire();
         model::let_go();
         waiters.into_iter().for_each(|it| it.join().unwrap());
+    });
+}
+
+/// What may be freed while others still have its memory: the models see who uses it after that.
+struct Mortal<T>(UnsafeCell<ManuallyDrop<T>>);
+
+// SAFETY: the threads of a model run one at a time.
+unsafe impl<T: Sync> Sync for Mortal<T> {}
+
+impl<T> Mortal<T> {
+    fn get(&self) -> &T {
+        // SAFETY: its memory stays, and what is left in it is a word that tells that it is dead.
+        unsafe { &*self.0.get() }
+    }
+
+    fn free(&self) {
+        // SAFETY: of the threads of a model, one calls this, once.
+        unsafe { ManuallyDrop::drop(&mut *self.0.get()) };
+    }
+}
+
+/// Two threads, each on one end of what is `made`: who is told true, by one of the two, is told that
+/// the other one is done with it, and frees it.
+fn explore_freed<T: Send + Sync + 'static>(
+    builder: &Builder,
+    made: impl Fn() -> T + Send + Sync + 'static,
+    one: impl Fn(&T) -> bool + Copy + Send + Sync + 'static,
+    other: impl Fn(&T) -> bool + Send + Sync + 'static,
+) {
+    explore_with(builder, move || {
+        let shared = Arc::new(Mortal(UnsafeCell::new(ManuallyDrop::new(made()))));
+        let thread = spawn(&shared, move |shared| {
+            if one(shared.get()) {
+                shared.free();
+            }
+        });
+        if other(shared.get()) {
+            shared.free();
+        }
+        thread.join().unwrap();
     });
 }
 

@@ -7,8 +7,8 @@ use racefree_loom::model::{self, Builder, RaceCell, WakeOrder};
 use racefree_loom::{BoundedSemaphore, ReleaseError, Semaphore};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_stalled, explore_timed,
-    explore_with, spawn,
+    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with,
+    explore_stalled, explore_timed, explore_with, spawn,
 };
 
 /// A semaphore of one permit is a lock: it excludes, and hands over.
@@ -254,6 +254,49 @@ fn timeout_beside_a_waiter_first_in() {
 #[test]
 fn timeout_beside_a_waiter_last_in() {
     timeout_beside_a_waiter(WakeOrder::LastIn);
+}
+
+/// Of two permits that come at once, one is for a waiter whose time may run out, and one is for the
+/// other waiter: it has it, whatever the first one does.
+fn timeout_beside_a_waiter_of_release_n(order: WakeOrder) {
+    explore_both_with(&bound(4, None).wake_order(order), || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let timed = spawn(&semaphore, |it| it.acquire_timeout(TIMEOUT));
+        let waiter = spawn(&semaphore, Semaphore::acquire);
+        semaphore.release_n(2).unwrap();
+        waiter.join().unwrap();
+        let acquired = timed.join().unwrap();
+        assert_eq!(semaphore.value(), u32::from(!acquired));
+        acquired
+    });
+}
+
+#[test]
+fn timeout_beside_a_waiter_of_release_n_first_in() {
+    timeout_beside_a_waiter_of_release_n(WakeOrder::FirstIn);
+}
+
+#[test]
+fn timeout_beside_a_waiter_of_release_n_last_in() {
+    timeout_beside_a_waiter_of_release_n(WakeOrder::LastIn);
+}
+
+/// The same with two other waiters, and a permit for each of them.
+#[test]
+fn timeout_beside_two_waiters_of_release_n() {
+    explore_with(&bound(2, Some(3)), || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let timed = spawn(&semaphore, |it| {
+            if it.acquire_timeout(TIMEOUT) {
+                it.release().unwrap();
+            }
+        });
+        let waiters = [(); 2].map(|()| spawn(&semaphore, Semaphore::acquire));
+        semaphore.release_n(2).unwrap();
+        waiters.into_iter().for_each(|it| it.join().unwrap());
+        timed.join().unwrap();
+        assert_eq!(semaphore.value(), 0);
+    });
 }
 
 #[test]
