@@ -1,4 +1,4 @@
-//! `threading.Barrier`: the face of [`raw::Barrier`], where its state machine is.
+//! `threading.Barrier`: the public interface of [`raw::Barrier`], which contains the state machine.
 
 use core::fmt;
 use core::panic::{RefUnwindSafe, UnwindSafe};
@@ -10,7 +10,7 @@ use crate::observe::{self, Act, Object};
 use crate::raw::{self, barrier};
 use crate::sync::const_fn;
 
-/// What a message of the state machine other than [`barrier::PASSED`] tells a waiter.
+/// The error for a message of the state machine other than [`barrier::PASSED`].
 fn error(why: barrier::Message) -> BrokenBarrierError {
     match why {
         barrier::ABORTED => BrokenBarrierError::Aborted,
@@ -20,18 +20,20 @@ fn error(why: barrier::Message) -> BrokenBarrierError {
     }
 }
 
-/// Where a number of threads wait for one another: Python's `threading.Barrier`.
+/// A barrier, at which a fixed number of threads wait for each other: Python's `threading.Barrier`.
 ///
-/// Each calls [`wait`](Self::wait), and none goes on before as many have come as there are
-/// parties. Then all go on, and the barrier is as new: it can be used again and again. A thread
-/// that is fast cannot slip into the round that is ending; it is the first of the next.
+/// Each thread calls [`wait`](Self::wait), which blocks until as many threads have arrived as there
+/// are parties. Then all of them are released. The barrier can be used again for any number of
+/// rounds. A fast thread cannot enter the round that is ending. It becomes the first thread of the
+/// next round.
 ///
-/// If a wait times out, if the action panics, or if somebody calls [`abort`](Self::abort), the
-/// barrier is broken: all who wait, and all who come, are told so, until it is
+/// The barrier breaks if a wait times out, if the action panics, or if a thread calls
+/// [`abort`](Self::abort). Then all current and later waits return an error until the barrier is
 /// [`reset`](Self::reset).
 ///
-/// It is 64 bytes at most, waits without allocation, and can be a `static`. What happens before a
-/// `wait` happens before the return of each `wait` of the same round.
+/// A `Barrier` is at most 64 bytes in size, waits without allocating, and can be a `static`.
+/// Everything that happens before a `wait` happens before the return of each `wait` of the same
+/// round.
 ///
 /// # Examples
 ///
@@ -52,18 +54,17 @@ pub struct Barrier {
     object: Object,
 }
 
-// A panic in the action breaks the barrier for all to see.
+// A panic in the action breaks the barrier, which every waiter sees.
 impl UnwindSafe for Barrier {}
 impl RefUnwindSafe for Barrier {}
 
 impl Barrier {
     const_fn! {
-        /// A barrier for so many threads.
+        /// Creates a barrier for `parties` threads.
         ///
         /// # Panics
         ///
-        /// If there are no parties: "parties must be > 0". (CPython: so since 3.13, as a
-        /// `ValueError`.)
+        /// If `parties` is 0: "parties must be > 0". (CPython: `ValueError`, since 3.13.)
         ///
         /// # Examples
         ///
@@ -83,17 +84,18 @@ impl Barrier {
 
     crate::observe::named! { "let barrier = racefree::Barrier::new(2).named(\"start\");" }
 
-    /// With an action that runs once in each round: in the thread that came last, when all parties
-    /// have come, and before any of them goes on.
+    /// Sets an action that runs once in each round. The last thread to arrive runs it, before any
+    /// thread of the round is released.
     ///
-    /// The action runs under no lock. While it runs, [`abort`](Self::abort) and
-    /// [`reset`](Self::reset) return at once and end the round, a wait whose timeout runs out breaks
-    /// the barrier, and threads that come wait for the next round. The action never runs in two
-    /// threads at once. It may call every method of its own barrier but the waits, which would wait
-    /// for the action itself.
+    /// No lock is held while the action runs. During that time, [`abort`](Self::abort) and
+    /// [`reset`](Self::reset) return immediately and end the round. A wait that times out breaks
+    /// the barrier. Threads that arrive wait for the next round. The action never runs in two
+    /// threads at the same time. It may call every method of its own barrier except the waits,
+    /// which would wait for the action itself.
     ///
-    /// Python's `Barrier(parties, action)`. In CPython the action runs under the barrier's lock:
-    /// timeouts do not count while it runs, and a call of the barrier's methods in it is a deadlock.
+    /// Python's `Barrier(parties, action)`. In CPython the action runs under the barrier's lock.
+    /// Timeouts do not count while it runs, and a call of the barrier's methods in it is a
+    /// deadlock.
     ///
     /// # Examples
     ///
@@ -117,7 +119,7 @@ impl Barrier {
         self
     }
 
-    /// With a limit for each [`wait`](Self::wait).
+    /// Sets a timeout for each [`wait`](Self::wait).
     ///
     /// Python's `Barrier(parties, timeout=seconds)`.
     ///
@@ -136,17 +138,17 @@ impl Barrier {
         self
     }
 
-    /// Waits until all parties have come, as long as it takes or as the barrier's timeout says; has
-    /// this thread's index: 0 for the first that came, up to `parties - 1` for the last.
+    /// Blocks until all parties have arrived, or until the barrier's timeout if it has one. Returns
+    /// the index of this thread: 0 for the first thread that arrived, `parties - 1` for the last.
     ///
     /// # Errors
     ///
-    /// [`BrokenBarrierError`] if the barrier is broken, or breaks or is reset while this waits. If
-    /// this wait times out, it breaks the barrier for all.
+    /// [`BrokenBarrierError`] if the barrier is broken, or if it breaks or is reset during the
+    /// wait. If this wait times out, it breaks the barrier for all threads.
     ///
     /// # Panics
     ///
-    /// In the thread that runs the action, if that panics.
+    /// If this thread runs the action and the action panics.
     ///
     /// # Examples
     ///
@@ -165,16 +167,17 @@ impl Barrier {
         })
     }
 
-    /// As [`wait`](Self::wait), but no longer than `timeout`, whatever the barrier's own says.
+    /// Like [`wait`](Self::wait), but blocks no longer than `timeout`, which replaces the barrier's
+    /// timeout.
     ///
-    /// Python's `wait(timeout=seconds)`. With a timeout of zero all the others have to be there
-    /// already; with [`Duration::MAX`] it waits for ever. Time is that of the monotonic clock.
+    /// Python's `wait(timeout=seconds)`. With a timeout of zero, all other threads must have
+    /// arrived already. [`Duration::MAX`] waits forever. Time is measured on the monotonic clock.
     ///
     /// # Errors
     ///
     /// # Panics
     ///
-    /// As [`wait`](Self::wait).
+    /// The same as for [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -192,14 +195,14 @@ impl Barrier {
         self.wait_by("wait_timeout", || Deadline::after(timeout))
     }
 
-    /// As [`wait_timeout`](Self::wait_timeout), but until `deadline`: for several waits that share
-    /// one end.
+    /// Like [`wait_timeout`](Self::wait_timeout), but until `deadline`, for several waits with a
+    /// common deadline.
     ///
     /// # Errors
     ///
     /// # Panics
     ///
-    /// As [`wait`](Self::wait).
+    /// The same as for [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -215,10 +218,10 @@ impl Barrier {
         self.wait_by("wait_until", || Deadline::At(deadline))
     }
 
-    /// Makes the barrier as new: whoever waits is told that the round is broken, and whoever comes
-    /// is of a new one. Never waits.
+    /// Resets the barrier to its initial state. Waits of the current round return an error. Later
+    /// waits belong to a new round. Never blocks.
     ///
-    /// While an action runs, its round is broken, too. The next round is not complete before that
+    /// If an action is running, its round is broken too. The next round completes only after that
     /// action has ended.
     ///
     /// # Examples
@@ -236,10 +239,10 @@ impl Barrier {
         call.ends(());
     }
 
-    /// Breaks the barrier: whoever waits, and whoever comes until it is reset, is told so.
-    /// Never waits, and ends the round whose action runs.
+    /// Breaks the barrier. Current waits, and later waits until a reset, return an error. If an
+    /// action is running, its round is broken too. Never blocks.
     ///
-    /// For a party that cannot come, so that the others do not wait for ever.
+    /// A thread that cannot arrive calls this, so that the other threads do not wait forever.
     ///
     /// # Examples
     ///
@@ -257,7 +260,7 @@ impl Barrier {
         call.ends(());
     }
 
-    /// How many have to come.
+    /// Returns the number of threads that complete a round.
     ///
     /// # Examples
     ///
@@ -269,7 +272,7 @@ impl Barrier {
         self.raw.parties()
     }
 
-    /// How many wait. By the time you look, that may have changed.
+    /// Returns the number of waiting threads. The result may be out of date by the time it is used.
     ///
     /// # Examples
     ///
@@ -283,7 +286,8 @@ impl Barrier {
         call.ends(self.raw.n_waiting())
     }
 
-    /// Whether the barrier is broken. By the time you look, that may have changed.
+    /// Returns `true` if the barrier is broken. The result may be out of date by the time it is
+    /// used.
     ///
     /// # Examples
     ///
@@ -312,7 +316,7 @@ impl Barrier {
     }
 }
 
-/// As Python's `repr`: `<racefree::Barrier at 0x7ffd5e0f1c2c: waiters=1/2>`.
+/// Formats the barrier like Python's `repr`: `<racefree::Barrier at 0x7ffd5e0f1c2c: waiters=1/2>`.
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<racefree::Barrier at {:p}: ", &raw const *self)?;

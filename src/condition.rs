@@ -1,4 +1,4 @@
-//! `threading.Condition`: a lock, and [`raw::Waiters`], where its state machine is.
+//! `threading.Condition`: a lock, and [`raw::Waiters`], which contains the state machine.
 
 use core::fmt;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::raw::{self, NotHeld, queue};
 use crate::rlock::RLock;
 use crate::sync::const_fn;
 
-/// What a [`Condition`] can have as its lock: a [`Lock`], an [`RLock`], a reference to one, or an
-/// [`Arc`] of one. Implemented for these, and for nothing else.
+/// The lock of a [`Condition`]: a [`Lock`], an [`RLock`], a reference to one, or an [`Arc`] of one.
+/// The trait is sealed; no other types implement it.
 #[diagnostic::on_unimplemented(
     message = "a `Condition` cannot have a `{Self}` as its lock",
     label = "not a `Lock`, an `RLock`, or a reference or an `Arc` of one",
@@ -26,7 +26,7 @@ pub trait ConditionLock: sealed::Sealed<Lock: Guarded + ConditionLockable> {}
 mod sealed {
     use super::{Arc, Lock, RLock};
 
-    /// Leads to the lock, wherever it is.
+    /// Returns the lock, which may be behind references and [`Arc`]s.
     pub trait Sealed {
         type Lock;
 
@@ -68,19 +68,19 @@ mod sealed {
 
 impl<L: sealed::Sealed<Lock: Guarded + ConditionLockable>> ConditionLock for L {}
 
-/// A lock, and threads that wait under it for something to come true: Python's
-/// `threading.Condition`.
+/// A condition variable with its lock: Python's `threading.Condition`.
 ///
-/// A thread that holds the lock looks at what the lock protects. If that is not yet as it should
-/// be, it [waits](Self::wait): gives up the lock, and has it again when another thread has
-/// [notified](Self::notify) it. Who changes what others may wait for notifies them, under the lock.
+/// A thread acquires the lock and checks the state that the lock protects. If the state is not as
+/// required, the thread [waits](Self::wait). That releases the lock, blocks until another thread
+/// [notifies](Self::notify) the condition, and acquires the lock again. A thread that changes the
+/// state notifies the waiters while it holds the lock.
 ///
-/// A notification is for those who wait when it is given, the first that came first, and never for
-/// one that comes later. No wait returns for no reason: it returns as notified, or as out of time.
+/// A notification reaches only threads that are already waiting, in the order in which they
+/// arrived. There are no spurious wake-ups: a wait ends by a notification or by its timeout.
 ///
-/// The lock is an [`RLock`] unless you say otherwise, of the condition's own or shared with others:
-/// [`with_lock`](Self::with_lock). It adds 16 bytes to it, waits without allocation, and can be a
-/// `static`.
+/// The lock is an [`RLock`] by default. [`with_lock`](Self::with_lock) takes another lock, which
+/// the condition may own or share. A `Condition` adds 16 bytes to its lock, waits without
+/// allocating, and can be a `static`.
 ///
 /// # Examples
 ///
@@ -110,7 +110,7 @@ pub struct Condition<L = RLock> {
 
 impl Condition {
     const_fn! {
-        /// A condition with an [`RLock`] of its own.
+        /// Creates a condition with a new [`RLock`].
         ///
         /// # Examples
         ///
@@ -127,7 +127,8 @@ impl Condition {
 
 impl<L: ConditionLock> Condition<L> {
     const_fn! {
-        /// A condition with this lock. Several may share one, by reference or in an [`Arc`].
+        /// Creates a condition with this lock. Several conditions may share one lock, by reference
+        /// or in an [`Arc`].
         ///
         /// # Examples
         ///
@@ -157,7 +158,7 @@ impl<L: ConditionLock> Condition<L> {
     ///
     /// # Panics
     ///
-    /// As the lock's.
+    /// The same as for the lock's method.
     ///
     /// # Examples
     ///
@@ -177,7 +178,7 @@ impl<L: ConditionLock> Condition<L> {
     ///
     /// # Panics
     ///
-    /// As the lock's.
+    /// The same as for the lock's method.
     ///
     /// # Examples
     ///
@@ -191,12 +192,12 @@ impl<L: ConditionLock> Condition<L> {
         self.lock.lock().try_take("try_acquire")
     }
 
-    /// Acquires the lock, waiting for it no longer than `timeout`: see [`Lock::acquire_timeout`] or
+    /// Acquires the lock, blocking no longer than `timeout`: see [`Lock::acquire_timeout`] or
     /// [`RLock::acquire_timeout`].
     ///
     /// # Panics
     ///
-    /// As the lock's.
+    /// The same as for the lock's method.
     ///
     /// # Examples
     ///
@@ -213,12 +214,12 @@ impl<L: ConditionLock> Condition<L> {
         lock.take("acquire_timeout", || Deadline::after(timeout))
     }
 
-    /// Acquires the lock, waiting for it no longer than until `deadline`: see
-    /// [`Lock::acquire_until`] or [`RLock::acquire_until`].
+    /// Acquires the lock, blocking no longer than until `deadline`: see [`Lock::acquire_until`] or
+    /// [`RLock::acquire_until`].
     ///
     /// # Panics
     ///
-    /// As the lock's.
+    /// The same as for the lock's method.
     ///
     /// # Examples
     ///
@@ -237,7 +238,7 @@ impl<L: ConditionLock> Condition<L> {
     ///
     /// # Errors
     ///
-    /// As the lock's.
+    /// The same as for the lock's method.
     ///
     /// # Examples
     ///
@@ -252,14 +253,15 @@ impl<L: ConditionLock> Condition<L> {
         self.lock.lock().give("release")
     }
 
-    /// Acquires the lock, and releases it when the guard is dropped: Python's `with condition:`.
+    /// Acquires the lock, and returns a guard that releases it when dropped: Python's
+    /// `with condition:`.
     ///
-    /// The guard is that of the lock, and does not hinder [`wait`](Self::wait), which gives up the
-    /// lock and comes back with it.
+    /// This is a guard of the lock. [`wait`](Self::wait) can be called while the guard exists: it
+    /// releases the lock, and acquires it again before it returns.
     ///
     /// # Panics
     ///
-    /// As the lock's `acquire`.
+    /// The same as for the lock's `acquire`.
     ///
     /// # Examples
     ///
@@ -276,12 +278,12 @@ impl<L: ConditionLock> Condition<L> {
         Guard::new(self.lock.lock())
     }
 
-    /// As [`try_acquire`](Self::try_acquire), with a guard that releases when it is dropped. Never
-    /// blocks.
+    /// Like [`try_acquire`](Self::try_acquire), but returns a guard that releases the lock when
+    /// dropped. Never blocks.
     ///
     /// # Panics
     ///
-    /// As the lock's `acquire`.
+    /// The same as for the lock's `acquire`.
     ///
     /// # Examples
     ///
@@ -302,12 +304,12 @@ impl<L: ConditionLock> Condition<L> {
         }
     }
 
-    /// As [`acquire_timeout`](Self::acquire_timeout), with a guard that releases when it is
-    /// dropped.
+    /// Like [`acquire_timeout`](Self::acquire_timeout), but returns a guard that releases the lock
+    /// when dropped.
     ///
     /// # Panics
     ///
-    /// As the lock's `acquire`.
+    /// The same as for the lock's `acquire`.
     ///
     /// # Examples
     ///
@@ -329,11 +331,12 @@ impl<L: ConditionLock> Condition<L> {
         }
     }
 
-    /// As [`acquire_until`](Self::acquire_until), with a guard that releases when it is dropped.
+    /// Like [`acquire_until`](Self::acquire_until), but returns a guard that releases the lock when
+    /// dropped.
     ///
     /// # Panics
     ///
-    /// As the lock's `acquire`.
+    /// The same as for the lock's `acquire`.
     ///
     /// # Examples
     ///
@@ -353,19 +356,19 @@ impl<L: ConditionLock> Condition<L> {
         }
     }
 
-    /// Gives up the lock, waits until notified, as long as it takes, and acquires the lock again.
+    /// Releases the lock, blocks until notified, and acquires the lock again.
     ///
-    /// An [`RLock`] is given up at all its levels, and has as many again afterwards. As other
-    /// threads may have had the lock after the notification, look again at what you wait for, or
-    /// use [`wait_for`](Self::wait_for).
+    /// All levels of an [`RLock`] are released, and restored afterwards. Other threads may have
+    /// held the lock between the notification and the return. So check the state again, or use
+    /// [`wait_for`](Self::wait_for).
     ///
     /// Python's `wait()`.
     ///
     /// # Errors
     ///
     /// [`NotOwnerError::Wait`] if the calling thread does not hold the lock. (CPython:
-    /// `RuntimeError`, "cannot wait on un-acquired lock".) A [`Lock`] has no owner: as in CPython,
-    /// if anybody holds it, the caller is taken for the one.
+    /// `RuntimeError`, "cannot wait on un-acquired lock".) A [`Lock`] has no owner. As in CPython,
+    /// if it is held by any thread, the caller is taken for its holder.
     ///
     /// # Examples
     ///
@@ -388,19 +391,19 @@ impl<L: ConditionLock> Condition<L> {
         self.wait_by("wait", || Deadline::Never).map(|_| ())
     }
 
-    /// As [`wait`](Self::wait), but waits no longer than `timeout` to be notified, and says whether
-    /// it was.
+    /// Like [`wait`](Self::wait), but waits for a notification no longer than `timeout`. Returns
+    /// `true` if it was notified.
     ///
-    /// It then waits for the lock, as long as that takes. With a timeout of zero it gives up the
-    /// lock and acquires it again; with one that is too long for the clock ([`Duration::MAX`]) it
-    /// waits for ever. Time is that of the monotonic clock.
+    /// Acquiring the lock again may take longer than the timeout. A timeout of zero releases the
+    /// lock and acquires it again. A timeout that is too long for the clock, such as
+    /// [`Duration::MAX`], never ends. Time is measured on the monotonic clock.
     ///
-    /// Python's `wait(timeout=seconds)`; there a notification that meets the end of the timeout may
-    /// be lost, here it is always told.
+    /// Python's `wait(timeout=seconds)`. In Python a notification at the end of the timeout may be
+    /// lost. Here it is always reported.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait).
+    /// The same as for [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -418,12 +421,12 @@ impl<L: ConditionLock> Condition<L> {
         self.wait_by("wait_timeout", || Deadline::after(timeout))
     }
 
-    /// As [`wait_timeout`](Self::wait_timeout), but until `deadline`: for several waits that share
-    /// one end.
+    /// Like [`wait_timeout`](Self::wait_timeout), but until `deadline`, for several waits with a
+    /// common deadline.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait).
+    /// The same as for [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -438,15 +441,15 @@ impl<L: ConditionLock> Condition<L> {
         self.wait_by("wait_until", || Deadline::At(deadline))
     }
 
-    /// Waits, as often as need be, until `predicate` is true. It is asked under the lock: first of
-    /// all, and after each notification.
+    /// Waits repeatedly until `predicate` returns `true`. The predicate is called with the lock
+    /// held, once at the start and again after each notification.
     ///
     /// Python's `wait_for(predicate)`.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait), and the predicate has not been asked. (CPython asks it first, and
-    /// needs no lock if it is true at once.)
+    /// The same as for [`wait`](Self::wait). The predicate is not called then. (CPython calls it
+    /// first, and needs no lock if it is already true.)
     ///
     /// # Examples
     ///
@@ -467,14 +470,14 @@ impl<L: ConditionLock> Condition<L> {
             .map(|_| ())
     }
 
-    /// As [`wait_for`](Self::wait_for), but no longer than `timeout` in all, and says whether the
-    /// predicate came true.
+    /// Like [`wait_for`](Self::wait_for), but no longer than `timeout` in total. Returns `true` if
+    /// the predicate became true.
     ///
     /// Python's `wait_for(predicate, timeout=seconds)`.
     ///
     /// # Errors
     ///
-    /// As [`wait_for`](Self::wait_for).
+    /// The same as for [`wait_for`](Self::wait_for).
     ///
     /// # Examples
     ///
@@ -495,12 +498,12 @@ impl<L: ConditionLock> Condition<L> {
         self.wait_for_by("wait_for_timeout", predicate, || Deadline::after(timeout))
     }
 
-    /// As [`wait_for_timeout`](Self::wait_for_timeout), but until `deadline`: for several waits that
-    /// share one end.
+    /// Like [`wait_for_timeout`](Self::wait_for_timeout), but until `deadline`, for several waits
+    /// with a common deadline.
     ///
     /// # Errors
     ///
-    /// As [`wait_for`](Self::wait_for).
+    /// The same as for [`wait_for`](Self::wait_for).
     ///
     /// # Examples
     ///
@@ -519,10 +522,11 @@ impl<L: ConditionLock> Condition<L> {
         self.wait_for_by("wait_for_until", predicate, || Deadline::At(deadline))
     }
 
-    /// Notifies those who wait, in the order in which they came, but no more than `n` of them. Never
-    /// waits, and keeps the lock: they go on when they have it.
+    /// Notifies up to `n` waiting threads, in the order in which they arrived. Never blocks. The
+    /// calling thread keeps the lock; each notified thread returns from its wait when it has
+    /// acquired the lock.
     ///
-    /// Does nothing if nobody waits: who comes later waits for a later notification.
+    /// Does nothing if no thread is waiting. A later wait needs a later notification.
     ///
     /// Python's `notify(n)`.
     ///
@@ -549,13 +553,13 @@ impl<L: ConditionLock> Condition<L> {
         call.ends(self.notify_waiters(n))
     }
 
-    /// Notifies all who wait: see [`notify`](Self::notify).
+    /// Notifies all waiting threads: see [`notify`](Self::notify).
     ///
     /// Python's `notify_all()`.
     ///
     /// # Errors
     ///
-    /// As [`notify`](Self::notify).
+    /// The same as for [`notify`](Self::notify).
     ///
     /// # Examples
     ///
@@ -572,8 +576,8 @@ impl<L: ConditionLock> Condition<L> {
         call.ends(self.notify_waiters(queue::ALL))
     }
 
-    /// The number of threads that wait. Exact for a thread that holds the lock; the result may
-    /// otherwise be out of date by the time it is used.
+    /// Returns the number of waiting threads. The number is exact while the calling thread holds
+    /// the lock. Otherwise it may be out of date by the time it is used.
     ///
     /// # Examples
     ///
@@ -641,7 +645,7 @@ impl<L: ConditionLock + Default> Default for Condition<L> {
     }
 }
 
-/// As Python's `repr`, with the lock's and the number of those who wait:
+/// Formats the condition like Python's `repr`, with its lock and the number of waiting threads:
 /// `<racefree::Condition(<unlocked racefree::Lock at 0x7ffd5e0f1c2c>, 0)>`.
 impl<L: ConditionLock + fmt::Debug> fmt::Debug for Condition<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,5 @@
-//! A condition variable beside a `Mutex`, as Rust programs have it: [`raw::Waiters`], as
-//! `threading.Condition`, without a lock of its own.
+//! A condition variable for a `Mutex`, as in other Rust programs. It uses [`raw::Waiters`] like
+//! `threading.Condition`, but contains no lock.
 
 use core::fmt;
 use std::time::{Duration, Instant};
@@ -15,19 +15,19 @@ use crate::sync::const_fn;
 
 /// A guard that a [`Condvar`] can wait with: the guard of a [`Mutex`](crate::Mutex), a
 /// [`Lock`](crate::Lock) or an [`RLock`](crate::RLock), by reference or in an
-/// [`Arc`](std::sync::Arc), or of a `lock_api::Mutex<Lock, T>`. Implemented for these, and for
-/// nothing else.
+/// [`Arc`](std::sync::Arc), or of a `lock_api::Mutex<Lock, T>`. The trait is sealed; no other types
+/// implement it.
 ///
-/// A [`MappedMutexGuard`](crate::MappedMutexGuard) is none of them: another thread could remove the
-/// part that it is of while it waits.
+/// A [`MappedMutexGuard`](crate::MappedMutexGuard) does not implement it. During the wait, another
+/// thread could remove the part of the data that the guard refers to.
 pub trait CondvarGuard: sealed::Sealed {}
 
 pub(crate) mod sealed {
     use super::Suspendable;
 
     pub trait Sealed: Suspendable {
-        /// What the predicates of `wait_while` are given: the data, or the guard where there is
-        /// none.
+        /// The argument of the predicates of `wait_while`: the data, or the guard if it has no
+        /// data.
         type Data: ?Sized;
 
         fn data(&mut self) -> &mut Self::Data;
@@ -70,29 +70,30 @@ macro_rules! guard_of_a_lock {
 guard_of_a_lock!(Guard<'_, L>);
 guard_of_a_lock!(ArcGuard<L>);
 
-/// A condition variable: lets threads wait for a change of what a [`Mutex`](crate::Mutex) protects.
+/// A condition variable, with which threads wait for a change of the data in a
+/// [`Mutex`](crate::Mutex).
 ///
-/// A thread that holds the mutex looks at the data. If the data is not yet as it should be, the
-/// thread [waits](Self::wait): it unlocks the mutex, blocks until another thread
+/// A thread locks the mutex and checks the data. If the data is not as required, the thread
+/// [waits](Self::wait). That unlocks the mutex, blocks until another thread
 /// [notifies](Self::notify_one) the condition variable, and locks the mutex again. A thread that
-/// changes the data notifies the threads that may wait for the change.
+/// changes the data notifies the threads that may be waiting for the change.
 ///
-/// It is a [`Condition`](crate::Condition) whose lock is the guard that each wait brings, and it
-/// keeps the same promises:
+/// It makes the same promises as a [`Condition`](crate::Condition), but each wait passes its own
+/// guard:
 ///
-/// - A notification is for threads that wait when it is given, the first come first served. A
-///   thread that waits later does not take it.
-/// - There are no spurious wake-ups: a wait ends by a notification, or at its deadline.
-/// - A wait that was notified says so, also if the notification meets its deadline.
+/// - A notification reaches only threads that are already waiting, in the order in which they
+///   arrived. A thread that waits later does not receive it.
+/// - There are no spurious wake-ups: a wait ends by a notification or at its deadline.
+/// - A wait that was notified reports this, even if the notification and the deadline coincide.
 ///
-/// The mutex need not be locked to notify. A change of the data that was made with the mutex locked
-/// is not missed, whether the notification comes before the unlock or after it.
+/// The mutex need not be locked to notify. If the data was changed with the mutex locked, no waiter
+/// misses the change, whether the notification comes before or after the unlock.
 ///
-/// The guard may be that of a [`Mutex`](crate::Mutex), a [`Lock`](crate::Lock) or an
-/// [`RLock`](crate::RLock), which is given up at all its levels: see [`CondvarGuard`]. Threads that
-/// wait at the same time may use different mutexes.
+/// The guard may belong to a [`Mutex`](crate::Mutex), a [`Lock`](crate::Lock) or an
+/// [`RLock`](crate::RLock), see [`CondvarGuard`]. All levels of an `RLock` are released. Threads
+/// that wait at the same time may use different mutexes.
 ///
-/// It is 16 bytes, waits without allocation, and can be a `static`.
+/// A `Condvar` is 16 bytes in size, waits without allocating, and can be a `static`.
 ///
 /// # Examples
 ///
@@ -117,7 +118,7 @@ pub struct Condvar {
 
 impl Condvar {
     const_fn! {
-        /// A condition variable that no thread waits for.
+        /// Creates a condition variable without waiting threads.
         ///
         /// # Examples
         ///
@@ -138,13 +139,13 @@ impl Condvar {
 
     /// Unlocks the mutex, blocks until notified, and locks the mutex again.
     ///
-    /// Other threads may have had the mutex after the notification. So look at the data again, or
-    /// use [`wait_while`](Self::wait_while).
+    /// Other threads may have locked the mutex between the notification and the return. So check
+    /// the data again, or use [`wait_while`](Self::wait_while).
     ///
     /// # Panics
     ///
-    /// If the guard is one of a [`Lock`](crate::Lock) or an [`RLock`](crate::RLock) that was
-    /// released although the guard was there. A mutex cannot be.
+    /// If the guard belongs to a [`Lock`](crate::Lock) or an [`RLock`](crate::RLock) that was
+    /// released while the guard existed. This cannot happen with a mutex.
     ///
     /// # Examples
     ///
@@ -168,15 +169,15 @@ impl Condvar {
         self.wait_by(guard, Deadline::Never);
     }
 
-    /// As [`wait`](Self::wait), but blocks no longer than `timeout` until notified.
+    /// Like [`wait`](Self::wait), but waits for a notification no longer than `timeout`.
     ///
-    /// The mutex is then locked again, which may take longer. A timeout of zero unlocks the mutex
-    /// and locks it again. One that is too long for the clock ([`Duration::MAX`]) never ends. Time
-    /// is that of the monotonic clock.
+    /// Locking the mutex again may take longer than the timeout. A timeout of zero unlocks the
+    /// mutex and locks it again. A timeout that is too long for the clock, such as
+    /// [`Duration::MAX`], never ends. Time is measured on the monotonic clock.
     ///
     /// # Panics
     ///
-    /// As [`wait`](Self::wait).
+    /// The same as for [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -197,12 +198,12 @@ impl Condvar {
         self.wait_by(guard, Deadline::after(timeout))
     }
 
-    /// As [`wait_timeout`](Self::wait_timeout), but until `deadline`: for several waits that share
-    /// one end.
+    /// Like [`wait_timeout`](Self::wait_timeout), but until `deadline`, for several waits with a
+    /// common deadline.
     ///
     /// # Panics
     ///
-    /// As [`wait`](Self::wait).
+    /// The same as for [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -222,13 +223,13 @@ impl Condvar {
         self.wait_by(guard, Deadline::At(deadline))
     }
 
-    /// Waits as often as it takes while `condition` is true. It is asked with the mutex locked:
-    /// first of all, and after each notification.
+    /// Waits repeatedly while `condition` returns `true`. The condition is called with the mutex
+    /// locked, once at the start and again after each notification.
     ///
     /// # Panics
     ///
-    /// As [`wait`](Self::wait), and if `condition` panics. The mutex is locked then, until its
-    /// guard is dropped.
+    /// The same as for [`wait`](Self::wait), and if `condition` panics. The mutex then stays locked
+    /// until its guard is dropped.
     ///
     /// # Examples
     ///
@@ -249,12 +250,12 @@ impl Condvar {
         self.wait_while_by(guard, condition, || Deadline::Never);
     }
 
-    /// As [`wait_while`](Self::wait_while), but blocks no longer than `timeout` in all. The result
-    /// has timed out if `condition` was still true when it was asked last.
+    /// Like [`wait_while`](Self::wait_while), but no longer than `timeout` in total. The result is
+    /// timed out if the last call of `condition` still returned `true`.
     ///
     /// # Panics
     ///
-    /// As [`wait_while`](Self::wait_while).
+    /// The same as for [`wait_while`](Self::wait_while).
     ///
     /// # Examples
     ///
@@ -277,12 +278,12 @@ impl Condvar {
         self.wait_while_by(guard, condition, || Deadline::after(timeout))
     }
 
-    /// As [`wait_while_timeout`](Self::wait_while_timeout), but until `deadline`: for several waits
-    /// that share one end.
+    /// Like [`wait_while_timeout`](Self::wait_while_timeout), but until `deadline`, for several
+    /// waits with a common deadline.
     ///
     /// # Panics
     ///
-    /// As [`wait_while`](Self::wait_while).
+    /// The same as for [`wait_while`](Self::wait_while).
     ///
     /// # Examples
     ///
@@ -305,11 +306,11 @@ impl Condvar {
         self.wait_while_by(guard, condition, || Deadline::At(deadline))
     }
 
-    /// [`wait_timeout`](Self::wait_timeout) under the name that it has in `parking_lot`.
+    /// The same as [`wait_timeout`](Self::wait_timeout), under the name that `parking_lot` uses.
     ///
     /// # Panics
     ///
-    /// As [`wait`](Self::wait).
+    /// The same as for [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -325,12 +326,12 @@ impl Condvar {
         self.wait_timeout(guard, timeout)
     }
 
-    /// [`wait_while_timeout`](Self::wait_while_timeout) under the name that it has in
-    /// `parking_lot`.
+    /// The same as [`wait_while_timeout`](Self::wait_while_timeout), under the name that
+    /// `parking_lot` uses.
     ///
     /// # Panics
     ///
-    /// As [`wait_while`](Self::wait_while).
+    /// The same as for [`wait_while`](Self::wait_while).
     ///
     /// # Examples
     ///
@@ -352,10 +353,10 @@ impl Condvar {
         self.wait_while_timeout(guard, condition, timeout)
     }
 
-    /// Notifies the thread that has waited longest, and returns whether there was one. Never
+    /// Notifies the thread that has waited longest, and returns `true` if there was one. Never
     /// blocks.
     ///
-    /// Does nothing if no thread waits. A later wait is for a later notification.
+    /// Does nothing if no thread is waiting. A later wait needs a later notification.
     ///
     /// # Examples
     ///
@@ -369,8 +370,8 @@ impl Condvar {
         call.ends(self.waiters.notify(1) > 0)
     }
 
-    /// Notifies the `n` threads that have waited longest, or all if there are fewer, and returns
-    /// how many there were. Never blocks. See [`notify_one`](Self::notify_one).
+    /// Notifies the `n` threads that have waited longest, or all if there are fewer. Returns the
+    /// number of notified threads. Never blocks. See [`notify_one`](Self::notify_one).
     ///
     /// # Examples
     ///
@@ -384,7 +385,7 @@ impl Condvar {
         call.ends(self.waiters.notify(n))
     }
 
-    /// Notifies all threads that wait, and returns how many there were. Never blocks. See
+    /// Notifies all waiting threads, and returns their number. Never blocks. See
     /// [`notify_one`](Self::notify_one).
     ///
     /// # Examples
@@ -399,8 +400,8 @@ impl Condvar {
         call.ends(self.waiters.notify(queue::ALL))
     }
 
-    /// The number of threads that wait. Exact for a thread that holds the mutex of all waits; the
-    /// result may otherwise be out of date by the time it is used.
+    /// Returns the number of waiting threads. The number is exact while the calling thread holds
+    /// the mutex of all waits. Otherwise it may be out of date by the time it is used.
     ///
     /// # Examples
     ///
@@ -438,7 +439,7 @@ impl Condvar {
     }
 }
 
-/// What a wait returns: whether it ended because of what it was for.
+/// The result of a wait. `waited` says whether the notification or the condition ended it.
 #[track_caller]
 fn told(waited: Result<bool, NotHeld>) -> WaitTimeoutResult {
     match waited {
@@ -454,7 +455,7 @@ impl Default for Condvar {
     }
 }
 
-/// With the number of threads that wait: `Condvar { waiting: 0 }`.
+/// Shows the number of waiting threads: `Condvar { waiting: 0 }`.
 impl fmt::Debug for Condvar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Condvar")
@@ -463,7 +464,7 @@ impl fmt::Debug for Condvar {
     }
 }
 
-/// How a wait of a [`Condvar`] with a deadline ended.
+/// The result of a [`Condvar`]'s wait with a timeout or a deadline.
 ///
 /// # Examples
 ///
@@ -480,8 +481,8 @@ pub struct WaitTimeoutResult {
 }
 
 impl WaitTimeoutResult {
-    /// Whether the deadline came first: before a notification, or while the condition of a
-    /// `wait_while` was still true.
+    /// Returns `true` if the deadline came first: before a notification, or while the condition of
+    /// a `wait_while` was still true.
     #[must_use]
     pub fn timed_out(self) -> bool {
         self.timed_out

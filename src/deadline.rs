@@ -1,23 +1,23 @@
-//! How long a caller is willing to wait.
+//! How long a call may block.
 
 use std::time::{Duration, Instant};
 
 use crate::sync::MODELLED;
 
-/// How long to wait: the one type that every slow path takes, so that there is one, not three.
+/// How long to block. All slow paths take this type, so each primitive needs only one slow path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
-    /// Do not wait at all.
+    /// Do not block.
     Now,
-    /// Wait until this instant of the monotonic clock.
+    /// Block until this instant of the monotonic clock.
     At(Instant),
-    /// Wait for ever.
+    /// Block forever.
     Never,
 }
 
 impl Deadline {
-    /// The deadline that ends `timeout`, which begins now. What lies past the end of the clock is
-    /// never reached; a timeout of zero does not wait.
+    /// Returns the end of a `timeout` that starts now. A timeout that is too long for the clock
+    /// never ends. A timeout of zero does not block.
     pub(crate) fn after(timeout: Duration) -> Self {
         if timeout.is_zero() {
             return Self::Now;
@@ -27,7 +27,7 @@ impl Deadline {
             .map_or(Self::Never, Self::At)
     }
 
-    /// Whether there is no time left. Under a checker time does not pass: there the futex decides
+    /// Returns `true` if no time is left. Under a checker time does not pass, and the futex decides
     /// when a wait is over.
     pub(crate) fn has_passed(self) -> bool {
         match self {

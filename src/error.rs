@@ -1,10 +1,10 @@
-//! What can go wrong, in Python's words.
+//! The error types, with Python's texts.
 
 use core::{error, fmt};
 
-/// Why a `release` was refused. Nothing has changed: the lock or semaphore is as it was.
+/// The error of a `release`. The lock or semaphore has not been changed.
 ///
-/// The text of each is that of the exception that CPython raises in the same place.
+/// Each text is that of the exception that CPython raises in the same case.
 ///
 /// # Examples
 ///
@@ -22,13 +22,13 @@ pub enum ReleaseError {
     Unlocked,
     /// The calling thread does not own the [`RLock`](crate::RLock) (CPython: `RuntimeError`).
     NotOwner,
-    /// The [`BoundedSemaphore`](crate::BoundedSemaphore) would have more permits than it began
-    /// with (CPython: `ValueError`).
+    /// The [`BoundedSemaphore`](crate::BoundedSemaphore) would have more permits than its initial
+    /// number (CPython: `ValueError`).
     TooManyReleases,
-    /// Zero permits were to be released (CPython: `ValueError`).
+    /// The call was to release zero permits (CPython: `ValueError`).
     ZeroPermits,
     /// The [`Semaphore`](crate::Semaphore) would have more permits than
-    /// [`MAX_VALUE`](crate::Semaphore::MAX_VALUE) (CPython: counts without end).
+    /// [`MAX_VALUE`](crate::Semaphore::MAX_VALUE) (CPython: no limit).
     Overflow,
 }
 
@@ -46,10 +46,10 @@ impl fmt::Display for ReleaseError {
 
 impl error::Error for ReleaseError {}
 
-/// Why a [`Condition`](crate::Condition) was not waited for, or not notified: the calling thread
-/// does not hold its lock. Nothing has changed.
+/// The error of a wait on a [`Condition`](crate::Condition), or of a notification, if the calling
+/// thread does not hold the lock. Nothing has been changed.
 ///
-/// The texts are those of the `RuntimeError` that CPython raises in the same places.
+/// Each text is that of the `RuntimeError` that CPython raises in the same case.
 ///
 /// # Examples
 ///
@@ -63,9 +63,9 @@ impl error::Error for ReleaseError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NotOwnerError {
-    /// It was to wait.
+    /// The call was a wait.
     Wait,
-    /// It was to notify.
+    /// The call was a notification.
     Notify,
 }
 
@@ -80,9 +80,9 @@ impl fmt::Display for NotOwnerError {
 
 impl error::Error for NotOwnerError {}
 
-/// Why a wait at a [`Barrier`](crate::Barrier) ended without all parties having come.
+/// The reason why a wait on a [`Barrier`](crate::Barrier) ended before all parties arrived.
 ///
-/// CPython's `BrokenBarrierError` has no text, and does not tell why.
+/// CPython's `BrokenBarrierError` has no text, and gives no reason.
 ///
 /// # Examples
 ///
@@ -100,9 +100,9 @@ impl error::Error for NotOwnerError {}
 pub enum BrokenBarrierError {
     /// The barrier was aborted.
     Aborted,
-    /// The barrier was reset while this thread waited.
+    /// The barrier was reset while this thread was waiting.
     Reset,
-    /// A wait, this one or another, timed out.
+    /// This wait or another wait timed out.
     TimedOut,
     /// The barrier's action panicked in another thread.
     ActionPanicked,

@@ -1,4 +1,4 @@
-//! `threading.Event`: the face of [`raw::Event`], where its state machine is.
+//! `threading.Event`: the public interface of [`raw::Event`], which contains the state machine.
 
 use core::fmt;
 use std::time::{Duration, Instant};
@@ -10,13 +10,14 @@ use crate::sync::const_fn;
 
 /// A flag that threads can wait for: Python's `threading.Event`.
 ///
-/// [`set`](Self::set) lets through all who wait and all who come, until [`clear`](Self::clear)
-/// makes them wait again. A thread that waits when the event is set goes through, even if the event
-/// is cleared at once.
+/// [`set`](Self::set) releases all waiting threads, and later waits return immediately. After
+/// [`clear`](Self::clear), waits block again. A thread that is waiting when the event is set is
+/// always released, even if the event is cleared immediately afterwards.
 ///
-/// It is 4 bytes, needs no allocation, and can be a `static`. What happens before a `set` happens
-/// before the return of each wait, each [`is_set`](Self::is_set) and each `clear` that saw it; and
-/// what happens before a `clear` of a set event, before each `is_set` that saw that.
+/// An `Event` is 4 bytes in size, does not allocate, and can be a `static`. Everything that happens
+/// before a `set` happens before the return of each wait, each [`is_set`](Self::is_set) and each
+/// `clear` that saw it. Everything that happens before a `clear` of a set event happens before each
+/// `is_set` that saw the `clear`.
 ///
 /// On Linux and Android, a signal handler may call `set`, `clear` and `is_set`.
 ///
@@ -39,7 +40,7 @@ pub struct Event {
 
 impl Event {
     const_fn! {
-        /// An event that is not set.
+        /// Creates an event that is not set.
         ///
         /// # Examples
         ///
@@ -58,7 +59,7 @@ impl Event {
 
     crate::observe::named! { "let event = racefree::Event::new().named(\"ready\");" }
 
-    /// Whether the event is set. Never waits.
+    /// Returns `true` if the event is set. Never blocks.
     ///
     /// # Examples
     ///
@@ -76,10 +77,11 @@ impl Event {
             .ends(self.raw.is_set())
     }
 
-    /// Sets the event: all who wait go on, and nobody who comes has to wait. Never waits.
+    /// Sets the event. All waiting threads are released, and later waits return immediately. Never
+    /// blocks.
     ///
-    /// Does nothing if it is set already, but what was written before is still there to see for
-    /// those who see this call.
+    /// If the event is already set, the state does not change. But everything before this call
+    /// still happens before each call that saw it.
     ///
     /// # Examples
     ///
@@ -96,9 +98,9 @@ impl Event {
         call.ends(());
     }
 
-    /// Clears the event: who comes now has to wait until it is set again. Never waits.
+    /// Clears the event. Later waits block until it is set again. Never blocks.
     ///
-    /// Does nothing if it is not set.
+    /// Does nothing if the event is not set.
     ///
     /// # Examples
     ///
@@ -116,7 +118,7 @@ impl Event {
         call.ends(());
     }
 
-    /// Waits until the event is set, as long as it takes.
+    /// Blocks until the event is set. Returns immediately if it is already set.
     ///
     /// Python's `wait()`, which always returns `True`.
     ///
@@ -134,12 +136,12 @@ impl Event {
         call.ends(self.raw.wait_by(|| Deadline::Never));
     }
 
-    /// Waits until the event is set, no longer than `timeout`, and says whether it was.
+    /// Blocks until the event is set, no longer than `timeout`, and returns `true` if it was set.
     ///
-    /// Python's `wait(timeout=seconds)`. True if the event was set when this was called, or while the
-    /// thread waited, even if it has been cleared since. A timeout of zero does not wait; one that
-    /// is too long for the clock ([`Duration::MAX`]) waits for ever. Time is that of the monotonic
-    /// clock.
+    /// Python's `wait(timeout=seconds)`. The result is `true` if the event was set at the call or
+    /// while the thread was waiting, even if it has been cleared since. A timeout of zero does not
+    /// block. A timeout that is too long for the clock, such as [`Duration::MAX`], never ends. Time
+    /// is measured on the monotonic clock.
     ///
     /// # Examples
     ///
@@ -158,9 +160,10 @@ impl Event {
         call.ends(self.raw.wait_by(|| Deadline::after(timeout)))
     }
 
-    /// Waits until the event is set, no longer than until `deadline`, and says whether it was.
+    /// Blocks until the event is set, no longer than until `deadline`, and returns `true` if it was
+    /// set.
     ///
-    /// As [`wait_timeout`](Self::wait_timeout), for several waits that share one end.
+    /// Like [`wait_timeout`](Self::wait_timeout), for several waits with a common deadline.
     ///
     /// # Examples
     ///
@@ -185,7 +188,7 @@ impl Default for Event {
     }
 }
 
-/// As Python's `repr`: `<racefree::Event at 0x7ffd5e0f1c2c: unset>`.
+/// Formats the event like Python's `repr`: `<racefree::Event at 0x7ffd5e0f1c2c: unset>`.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.raw.is_set() { "set" } else { "unset" };

@@ -1,4 +1,4 @@
-//! The guard that all the primitives share: Python's `with`.
+//! The guard that all primitives share. It replaces Python's `with`.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -11,30 +11,32 @@ use crate::lockable::sealed::{ConditionLockable, Lockable, Suspendable};
 use crate::observe::{Act, GUARD_DROPPED, Here};
 use crate::sync::unless_deadlocked;
 
-/// What a guard can hold: implemented by this crate's primitives, and by nothing else.
+/// A primitive that a guard can hold. The trait is sealed; only this crate's primitives implement
+/// it.
 pub trait Guarded: Lockable {}
 
-/// Marks a primitive whose acquirer must be the one who releases it. `Sync`, but not `Send`.
+/// Marks a primitive that only the acquiring thread may release. It is `Sync`, but not `Send`.
 pub(crate) type SameThread = std::sync::MutexGuard<'static, ()>;
 
-/// Holds a primitive, and releases it when it is dropped, also by a panic: what Python's `with`
-/// does.
+/// Holds an acquired primitive, and releases it when dropped, even during a panic. It replaces
+/// Python's `with`.
 ///
-/// Made by the methods `guard`, `try_guard`, `guard_timeout` and `guard_until` of
+/// It is returned by the methods `guard`, `try_guard`, `guard_timeout` and `guard_until` of
 /// [`Lock`](crate::Lock::guard), [`RLock`](crate::RLock::guard),
 /// [`Semaphore`](crate::Semaphore::guard), [`BoundedSemaphore`](crate::BoundedSemaphore::guard) and
-/// [`Condition`](crate::Condition::guard). A panic under a guard poisons nothing, as in Python.
+/// [`Condition`](crate::Condition::guard). A panic while a guard is held poisons nothing, as in
+/// Python.
 ///
-/// A guard of an `RLock` stays on its thread; the others may be sent to another one and dropped
-/// there, as Python lets any thread release them.
+/// The guard of an `RLock` cannot be moved to another thread. The other guards may be sent to
+/// another thread and dropped there, as any thread may release these primitives in Python.
 ///
-/// A guard that is leaked ([`core::mem::forget`]) leaves its primitive acquired; a plain `release`
-/// still gives it back.
+/// If a guard is leaked ([`core::mem::forget`]), its primitive stays acquired. The primitive's
+/// `release` method still releases it.
 ///
 /// # Panics
 ///
-/// Dropping panics with the [`ReleaseError`] if somebody else has released the primitive meanwhile,
-/// unless the thread is unwinding from a panic already.
+/// Dropping a guard panics with the [`ReleaseError`] if the primitive has been released in the
+/// meantime, unless the thread is already unwinding from a panic.
 ///
 /// # Examples
 ///
@@ -54,7 +56,7 @@ pub struct Guard<'a, P: Guarded> {
 }
 
 impl<'a, P: Guarded> Guard<'a, P> {
-    /// A guard over what the caller has just acquired.
+    /// Creates a guard of a primitive that the caller has just acquired.
     #[track_caller]
     pub(crate) fn new(primitive: &'a P) -> Self {
         Self {
@@ -64,11 +66,12 @@ impl<'a, P: Guarded> Guard<'a, P> {
         }
     }
 
-    /// Releases now, and says whether that was in order, where dropping would panic.
+    /// Releases the primitive now. Returns an error where dropping the guard would panic.
     ///
     /// # Errors
     ///
-    /// The [`ReleaseError`] of the primitive's `release`, if somebody else has released it.
+    /// The [`ReleaseError`] of the primitive's `release`, if the primitive has been released in the
+    /// meantime.
     ///
     /// # Examples
     ///
@@ -104,10 +107,11 @@ impl<P: Guarded + fmt::Debug> fmt::Debug for Guard<'_, P> {
     }
 }
 
-/// As [`Guard`], of a primitive in an [`Arc`]: it borrows nothing, so it may be kept in a struct,
-/// and be sent to a thread that outlives the scope in which it was made.
+/// Like [`Guard`], but for a primitive in an [`Arc`]. It borrows nothing. So it may be stored in a
+/// struct, and sent to a thread that outlives the scope in which the guard was created.
 ///
-/// Made by the methods `guard_arc`, `try_guard_arc`, `guard_arc_timeout` and `guard_arc_until` of
+/// It is returned by the methods `guard_arc`, `try_guard_arc`, `guard_arc_timeout` and
+/// `guard_arc_until` of
 /// [`Lock`](crate::Lock::guard_arc), [`RLock`](crate::RLock::guard_arc),
 /// [`Semaphore`](crate::Semaphore::guard_arc) and
 /// [`BoundedSemaphore`](crate::BoundedSemaphore::guard_arc). The primitive lives as long as the
@@ -115,11 +119,11 @@ impl<P: Guarded + fmt::Debug> fmt::Debug for Guard<'_, P> {
 ///
 /// # Panics
 ///
-/// Dropping panics as a [`Guard`]'s does.
+/// Dropping it panics under the same conditions as dropping a [`Guard`].
 ///
 /// # Examples
 ///
-/// A permit that travels with a task:
+/// A permit that is passed on with a task:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -144,7 +148,7 @@ pub struct ArcGuard<P: Guarded> {
 }
 
 impl<P: Guarded> ArcGuard<P> {
-    /// A guard over what the caller has just acquired.
+    /// Creates a guard of a primitive that the caller has just acquired.
     #[track_caller]
     pub(crate) fn new(primitive: &Arc<P>) -> Self {
         Self {
@@ -154,11 +158,11 @@ impl<P: Guarded> ArcGuard<P> {
         }
     }
 
-    /// Releases now, and says whether that was in order, where dropping would panic.
+    /// Releases the primitive now. Returns an error where dropping the guard would panic.
     ///
     /// # Errors
     ///
-    /// As [`Guard::release`].
+    /// The same as for [`Guard::release`].
     ///
     /// # Examples
     ///
@@ -171,7 +175,7 @@ impl<P: Guarded> ArcGuard<P> {
     #[track_caller]
     pub fn release(self) -> Result<(), ReleaseError> {
         let guard = mem::ManuallyDrop::new(self);
-        // SAFETY: it is moved out of a guard that is not dropped.
+        // SAFETY: the primitive is moved out of a guard that is not dropped.
         let primitive = unsafe { ptr::read(&raw const guard.primitive) };
         primitive.give("release")
     }
@@ -214,7 +218,7 @@ impl<L: Guarded + ConditionLockable> Suspendable for ArcGuard<L> {
     }
 }
 
-/// Releases what a guard held that is dropped.
+/// Releases the primitive of a guard that is being dropped.
 #[inline]
 pub(crate) fn release_dropped(give_back: impl FnOnce() -> Result<(), ReleaseError>) {
     unless_deadlocked(|| {
@@ -227,13 +231,13 @@ pub(crate) fn release_dropped(give_back: impl FnOnce() -> Result<(), ReleaseErro
     });
 }
 
-/// The guards of each way to acquire, but for `guard` itself. `$panics` is the section that each
-/// method has on panics.
+/// The methods that return a guard, except `guard` itself. `$panics` is the documentation of panics
+/// that each method has.
 macro_rules! guards {
     ($Primitive:ident, $new:literal $(, $panics:literal)?) => {
         impl $Primitive {
-            /// As [`try_acquire`](Self::try_acquire), with a guard that releases when it is dropped.
-            /// Never blocks.
+            /// Like [`try_acquire`](Self::try_acquire), but returns a guard that releases the
+            /// primitive when dropped. Never blocks.
             ///
             $(#[doc = $panics])?
             /// # Examples
@@ -253,8 +257,8 @@ macro_rules! guards {
                 if acquired { Some(Guard::new(self)) } else { None }
             }
 
-            /// As [`acquire_timeout`](Self::acquire_timeout), with a guard that releases when it is
-            /// dropped.
+            /// Like [`acquire_timeout`](Self::acquire_timeout), but returns a guard that releases
+            /// the primitive when dropped.
             ///
             $(#[doc = $panics])?
             /// # Examples
@@ -273,8 +277,8 @@ macro_rules! guards {
                 if acquired { Some(Guard::new(self)) } else { None }
             }
 
-            /// As [`acquire_until`](Self::acquire_until), with a guard that releases when it is
-            /// dropped.
+            /// Like [`acquire_until`](Self::acquire_until), but returns a guard that releases the
+            /// primitive when dropped.
             ///
             $(#[doc = $panics])?
             /// # Examples
@@ -292,7 +296,7 @@ macro_rules! guards {
                 if acquired { Some(Guard::new(self)) } else { None }
             }
 
-            /// As [`guard`](Self::guard), with a guard that borrows nothing.
+            /// Like [`guard`](Self::guard), but the guard borrows nothing.
             ///
             $(#[doc = $panics])?
             /// # Examples
@@ -312,7 +316,7 @@ macro_rules! guards {
                 ArcGuard::new(self)
             }
 
-            /// As [`try_guard`](Self::try_guard), with a guard that borrows nothing.
+            /// Like [`try_guard`](Self::try_guard), but the guard borrows nothing.
             ///
             $(#[doc = $panics])?
             /// # Examples
@@ -330,7 +334,7 @@ macro_rules! guards {
                 if acquired { Some(ArcGuard::new(self)) } else { None }
             }
 
-            /// As [`guard_timeout`](Self::guard_timeout), with a guard that borrows nothing.
+            /// Like [`guard_timeout`](Self::guard_timeout), but the guard borrows nothing.
             ///
             $(#[doc = $panics])?
             /// # Examples
@@ -349,7 +353,7 @@ macro_rules! guards {
                 if acquired { Some(ArcGuard::new(self)) } else { None }
             }
 
-            /// As [`guard_until`](Self::guard_until), with a guard that borrows nothing.
+            /// Like [`guard_until`](Self::guard_until), but the guard borrows nothing.
             ///
             $(#[doc = $panics])?
             /// # Examples

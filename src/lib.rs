@@ -1,17 +1,18 @@
-//! The synchronization primitives of Python's `threading`, on atomics and futexes. Their code is checked
-//! interleaving by interleaving with [loom](https://docs.rs/loom).
+//! The synchronization primitives of Python's `threading`, built on atomics and futexes. Their code
+//! is checked interleaving by interleaving with [loom](https://docs.rs/loom).
 //!
 //! | to | use |
 //! |---|---|
-//! | exclude other threads | [`Lock`], [`RLock`], or a [`Mutex`] with its data |
-//! | limit how many threads do something | [`Semaphore`], [`BoundedSemaphore`] |
-//! | tell threads that something has happened | [`Event`] |
+//! | exclude other threads | [`Lock`], [`RLock`], or a [`Mutex`], which contains its data |
+//! | limit the number of threads that do something | [`Semaphore`], [`BoundedSemaphore`] |
+//! | signal threads that something has happened | [`Event`] |
 //! | wait until something is true | [`Condition`], or [`Condvar`] with a `Mutex` |
-//! | have threads wait for one another | [`Barrier`] |
-//! | check your own code with these | [`model`] |
+//! | make threads wait for each other | [`Barrier`] |
+//! | check your own code that uses these | [`model`] |
 //!
-//! Each acquire and each wait has a form with a timeout and a form with a deadline, and each acquire
-//! one that returns a guard. Misuse is an error with Python's text that changes nothing.
+//! Each acquire and each wait has a form with a timeout and a form with a deadline. Each acquire
+//! also has a form that returns a guard. Misuse is an error with Python's text, and changes
+//! nothing.
 //!
 //! ```
 //! use racefree::{Event, Lock};
@@ -28,14 +29,14 @@
 //! worker.join().unwrap();
 //! ```
 //!
-//! # Where to go on
+//! # Further reading
 //!
 //! - [`guide`]: from Python's `threading` to Rust, name by name.
 //! - [`moving`]: from std, parking_lot or tokio.
-//! - [`guide::guarantees`]: what is promised, after a fork and in a signal handler too.
-//! - [`guide::checking`]: how to check your own code, and [`guide::failing`]: how to read a report.
-//! - [`guide::checked`]: what of this crate is checked, and what is not.
-//! - [`guide::platforms`]: where it runs, its features and its dependencies.
+//! - [`guide::guarantees`]: what is guaranteed, also after a fork and in a signal handler.
+//! - [`guide::checking`]: how to check your own code. [`guide::failing`]: how to read a report.
+//! - [`guide::checked`]: which parts of this crate are checked, and which are not.
+//! - [`guide::platforms`]: supported platforms, features and dependencies.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod barrier;
@@ -46,7 +47,7 @@ mod error;
 mod event;
 mod futex;
 mod guard;
-// For rustdoc and its tests alone: there is nothing in it to compile.
+// Only for rustdoc and its tests; it contains no code.
 #[cfg(doc)]
 pub mod guide {
     #![doc = include_str!("../docs/guide.md")]
@@ -90,7 +91,7 @@ pub mod guide {
 mod lock;
 mod lockable;
 pub mod model;
-// As the guide.
+// Like the guide.
 #[cfg(doc)]
 pub mod moving {
     #![doc = include_str!("../docs/moving.md")]
@@ -111,7 +112,7 @@ mod mutex;
 mod observe;
 mod permits;
 mod raw;
-// Its examples are tests too.
+// Its examples run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

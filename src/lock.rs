@@ -1,4 +1,4 @@
-//! `threading.Lock`: the face of [`raw::Lock`], where its state machine is.
+//! `threading.Lock`: the public interface of [`raw::Lock`], which contains the state machine.
 
 use core::fmt;
 use std::sync::Arc;
@@ -12,16 +12,17 @@ use crate::observe::{Act, GIVES_UP, Object, TAKES_AGAIN};
 use crate::raw;
 use crate::sync::const_fn;
 
-/// A lock that no thread owns: Python's `threading.Lock`.
+/// A lock without an owner: Python's `threading.Lock`.
 ///
-/// Whoever holds it keeps all others out. Any thread may release it, not only the one that
-/// acquired it, so it serves as a signal from one thread to another as well; and a thread that
-/// acquires it twice waits for ever, unless another one releases it.
+/// While the lock is held, no other acquire succeeds. Any thread may release it, not only the
+/// thread that acquired it. So it can also serve as a signal from one thread to another. A thread
+/// that acquires it twice blocks forever, unless another thread releases it.
 ///
-/// It is 4 bytes, needs no allocation, and can be a `static`. What happens before a release
-/// happens before the acquire that follows it.
+/// A `Lock` is 4 bytes in size, does not allocate, and can be a `static`. Everything that happens
+/// before a release happens before the acquire that follows it.
 ///
-/// It is not fair: a thread that comes at the right moment may overtake those that wait.
+/// The lock is unfair: a thread that arrives while the lock is free may acquire it before threads
+/// that are already waiting.
 ///
 /// On Linux and Android, a signal handler may call `release`, `try_acquire` and `locked`.
 ///
@@ -44,7 +45,7 @@ pub struct Lock {
 
 impl Lock {
     const_fn! {
-        /// An unlocked lock.
+        /// Creates an unlocked lock.
         ///
         /// # Examples
         ///
@@ -63,7 +64,7 @@ impl Lock {
 
     crate::observe::named! { "let lock = racefree::Lock::new().named(\"names\");" }
 
-    /// Acquires the lock, and waits for it as long as it takes.
+    /// Acquires the lock, blocking until it is available.
     ///
     /// Python's `acquire()`.
     ///
@@ -80,7 +81,7 @@ impl Lock {
         self.take("acquire", || Deadline::Never);
     }
 
-    /// Acquires the lock if it is free, and says whether it did. Never waits.
+    /// Acquires the lock if it is free, and returns `true` if it was acquired. Never blocks.
     ///
     /// Python's `acquire(blocking=False)`.
     ///
@@ -98,10 +99,11 @@ impl Lock {
         self.try_take("try_acquire")
     }
 
-    /// Acquires the lock, waiting for it no longer than `timeout`, and says whether it did.
+    /// Acquires the lock, blocking no longer than `timeout`, and returns `true` if it was acquired.
     ///
-    /// Python's `acquire(timeout=seconds)`. A timeout of zero does not wait; one that is too long
-    /// for the clock ([`Duration::MAX`]) waits for ever. Time is that of the monotonic clock.
+    /// Python's `acquire(timeout=seconds)`. A timeout of zero does not block. A timeout that is too
+    /// long for the clock, such as [`Duration::MAX`], never ends. Time is measured on the monotonic
+    /// clock.
     ///
     /// # Examples
     ///
@@ -119,9 +121,10 @@ impl Lock {
         self.take("acquire_timeout", || Deadline::after(timeout))
     }
 
-    /// Acquires the lock, waiting for it no longer than until `deadline`, and says whether it did.
+    /// Acquires the lock, blocking no longer than until `deadline`, and returns `true` if it was
+    /// acquired.
     ///
-    /// As [`acquire_timeout`](Self::acquire_timeout), for several waits that share one end.
+    /// Like [`acquire_timeout`](Self::acquire_timeout), for several waits with a common deadline.
     ///
     /// # Examples
     ///
@@ -140,7 +143,7 @@ impl Lock {
         self.take("acquire_until", || Deadline::At(deadline))
     }
 
-    /// Releases the lock, whichever thread acquired it. Never waits.
+    /// Releases the lock. Any thread may do so, not only the thread that acquired it. Never blocks.
     ///
     /// # Errors
     ///
@@ -164,7 +167,7 @@ impl Lock {
         self.give("release")
     }
 
-    /// Whether somebody holds the lock. By the time you look, that may have changed.
+    /// Returns `true` if the lock is held. The result may be out of date by the time it is used.
     ///
     /// # Examples
     ///
@@ -180,7 +183,8 @@ impl Lock {
             .ends(self.raw.locked())
     }
 
-    /// Acquires the lock, waiting as long as it takes, and releases it when the guard is dropped.
+    /// Acquires the lock, blocking until it is available, and returns a guard that releases it when
+    /// dropped.
     ///
     /// Python's `with lock:`.
     ///
@@ -211,7 +215,7 @@ impl Default for Lock {
     }
 }
 
-/// As Python's `repr`: `<unlocked racefree::Lock at 0x7ffd5e0f1c2c>`.
+/// Formats the lock like Python's `repr`: `<unlocked racefree::Lock at 0x7ffd5e0f1c2c>`.
 impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.raw.locked() {
@@ -249,7 +253,7 @@ impl Lockable for Lock {
 impl Guarded for Lock {}
 
 impl ConditionLockable for Lock {
-    /// It has no owner: any caller may be the one.
+    /// The lock has no owner, so any caller may hold it.
     #[inline]
     fn may_be_owned(&self) -> bool {
         self.raw.locked()

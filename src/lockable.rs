@@ -1,5 +1,5 @@
-//! What everything that can be acquired has in common: the locks, the semaphores, and a condition
-//! by its lock. It has one room, below all of them.
+//! The common interface of everything that can be acquired: the locks, the semaphores, and a
+//! condition through its lock.
 
 pub(crate) mod sealed {
     use crate::deadline::Deadline;
@@ -12,25 +12,25 @@ pub(crate) mod sealed {
         /// A type that is `Send` if the release may come from another thread than the acquire.
         type Release;
 
-        /// What watches it.
+        /// The object that represents it in traces and reports.
         fn object(&self) -> &Object;
 
         /// Acquires without blocking.
         fn attempt(&self) -> bool;
 
-        /// Acquires after [`attempt`](Self::attempt) has failed, blocking until `deadline`.
+        /// Acquires after a failed [`attempt`](Self::attempt), blocking until `deadline`.
         fn acquire_slow(&self, deadline: Deadline) -> bool;
 
-        /// Gives back what was acquired.
+        /// Releases what was acquired.
         fn give_back(&self) -> Result<(), ReleaseError>;
 
-        /// Acquires, blocking until `deadline`, which is asked for only if that takes time.
+        /// Acquires, blocking until `deadline`, which is computed only if the first attempt fails.
         #[inline]
         fn acquire_by(&self, deadline: impl FnOnce() -> Deadline) -> bool {
             self.attempt() || self.acquire_slow(deadline())
         }
 
-        /// As [`acquire_by`](Self::acquire_by), for a caller of this public method.
+        /// Like [`acquire_by`](Self::acquire_by), as part of the public method `method`.
         #[inline]
         #[track_caller]
         fn take(&self, method: &'static str, deadline: impl FnOnce() -> Deadline) -> bool {
@@ -38,14 +38,14 @@ pub(crate) mod sealed {
             call.ends(self.acquire_by(deadline))
         }
 
-        /// As [`attempt`](Self::attempt), for a caller of this public method.
+        /// Like [`attempt`](Self::attempt), as part of the public method `method`.
         #[inline]
         #[track_caller]
         fn try_take(&self, method: &'static str) -> bool {
             self.object().call(Act::Take, method).ends(self.attempt())
         }
 
-        /// As [`give_back`](Self::give_back), for a caller of this public method.
+        /// Like [`give_back`](Self::give_back), as part of the public method `method`.
         #[inline]
         #[track_caller]
         fn give(&self, method: &'static str) -> Result<(), ReleaseError> {
@@ -53,21 +53,21 @@ pub(crate) mod sealed {
         }
     }
 
-    /// A lock, with what `threading.Condition` asks of one.
+    /// A lock that `threading.Condition` can use.
     pub trait ConditionLockable: Lockable + Suspendable {
-        /// Whether the calling thread may be the owner, as far as the lock can tell. CPython's
-        /// `_is_owned`.
+        /// Returns `true` if the calling thread may be the owner, as far as the lock knows.
+        /// CPython's `_is_owned`.
         fn may_be_owned(&self) -> bool;
     }
 
-    /// A lock, or a guard of one, that can be given up for a while.
+    /// A lock, or a guard of a lock, that can be released for the time of a wait.
     pub trait Suspendable {
-        /// Releases all levels and returns what restores them; `None` if the caller does not hold
-        /// the lock.
+        /// Releases all levels, and returns the value that restores them. Returns `None` if the
+        /// caller does not hold the lock.
         fn release_save(&self) -> Option<u32>;
 
-        /// Acquires the lock with the levels that [`release_save`](Self::release_save) returned: as
-        /// one of several threads that were woken together, or alone.
+        /// Acquires the lock with the levels that [`release_save`](Self::release_save) returned.
+        /// `among_others` is `true` if several threads were woken together.
         fn acquire_restore(&self, saved: u32, among_others: bool);
     }
 

@@ -1,8 +1,8 @@
-//! Data in a lock: what Rust has in the place of a lock beside its data.
+//! A lock that contains its data, where Python has a lock next to its data.
 //!
-//! A [`raw::Lock`], and the data that its holder has to itself. The guard is the only way to
-//! both, so the two invariants are the lock's: one guard at a time, and each sees what the one
-//! before it wrote. (models `mutex::*`)
+//! A [`Mutex`] is a [`raw::Lock`] and the data to which the lock's holder has exclusive access. The
+//! guard is the only access to both. So the two invariants are those of the lock: there is one
+//! guard at a time, and each guard sees what the previous one wrote. (models `mutex::*`)
 
 mod guard;
 
@@ -19,15 +19,15 @@ use guard::{Relock, Unlock};
 
 pub use guard::{ArcMutexGuard, MappedMutexGuard, MutexGuard};
 
-/// Data that one thread at a time can use. Python has no such thing: there a lock stands beside
-/// what it protects.
+/// A lock that contains the data it protects. Python has no counterpart: there a lock is separate
+/// from its data.
 ///
-/// The data is reached by the guard that [`lock`](Self::lock) returns, and by nothing else. The
-/// mutex blocks, wakes and orders memory as a [`Lock`](crate::Lock) does. A panic under the guard
+/// The data can be accessed only through the guard that [`lock`](Self::lock) returns. The mutex
+/// blocks, wakes and orders memory like a [`Lock`](crate::Lock). A panic while the guard is held
 /// poisons nothing: the next thread sees the data as the panic left it.
 ///
-/// It adds 4 bytes to the data, needs no allocation, and can be a `static`. Under loom an access
-/// to the data that the lock does not order is an error.
+/// A `Mutex` adds 4 bytes to the data, does not allocate, and can be a `static`. Under loom, an
+/// access to the data that the lock does not order is an error.
 ///
 /// # Examples
 ///
@@ -53,19 +53,19 @@ struct Watched {
     object: Object,
 }
 
-// SAFETY: with the mutex the data is sent.
+// SAFETY: sending the mutex sends the data.
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
-// SAFETY: the data is used by one thread at a time: `lock` hands it over. `Send` is enough for that.
+// SAFETY: one thread at a time uses the data, and `lock` passes it on. `Send` is enough for that.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
-// A panic under a guard poisons nothing, as with all of this crate: what it leaves half done is for
-// the next to judge.
+// A panic while a guard is held poisons nothing, as everywhere in this crate. The next holder must
+// cope with data that is half changed.
 impl<T: ?Sized> UnwindSafe for Mutex<T> {}
 impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 
 impl<T> Mutex<T> {
     const_fn! {
-        /// An unlocked mutex with this data.
+        /// Creates an unlocked mutex with this data.
         ///
         /// # Examples
         ///
@@ -85,8 +85,8 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// Gives it a name, by which the reports of failing checks call it: see
-    /// [`model`](crate::model). Otherwise this is compiled to nothing.
+    /// Sets the name that the reports of failing checks use: see [`model`](crate::model). Without
+    /// checks this compiles to nothing.
     ///
     /// # Examples
     ///
@@ -100,7 +100,7 @@ impl<T> Mutex<T> {
         self
     }
 
-    /// The data. Never waits: nobody else can have the mutex.
+    /// Returns the data. Never blocks, as the caller owns the mutex.
     ///
     /// # Examples
     ///
@@ -112,7 +112,7 @@ impl<T> Mutex<T> {
         self.data.into_inner()
     }
 
-    /// A clone of the data. Blocks until the mutex is locked, as [`lock`](Self::lock) does.
+    /// Returns a clone of the data. Blocks until the mutex is locked, as [`lock`](Self::lock) does.
     ///
     /// # Examples
     ///
@@ -129,7 +129,7 @@ impl<T> Mutex<T> {
         T::clone(&self.lock())
     }
 
-    /// Replaces the data, and drops the old data when the mutex is unlocked again. Blocks until the
+    /// Replaces the data. The old data is dropped after the mutex is unlocked. Blocks until the
     /// mutex is locked, as [`lock`](Self::lock) does.
     ///
     /// # Examples
@@ -161,10 +161,10 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Locks the mutex, waiting for it as long as it takes. It is unlocked when the guard is
+    /// Locks the mutex, blocking until it is available. The mutex is unlocked when the guard is
     /// dropped.
     ///
-    /// A thread that locks it twice waits for ever.
+    /// A thread that locks it twice blocks forever.
     ///
     /// # Examples
     ///
@@ -180,7 +180,7 @@ impl<T: ?Sized> Mutex<T> {
         MutexGuard::new(self)
     }
 
-    /// Locks the mutex if it is free. Never waits.
+    /// Locks the mutex if it is free. Returns `None` otherwise. Never blocks.
     ///
     /// # Examples
     ///
@@ -201,9 +201,9 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Locks the mutex, blocking no longer than `timeout`: see
-    /// [`Lock::acquire_timeout`](crate::Lock::acquire_timeout) for what zero and [`Duration::MAX`]
-    /// mean.
+    /// Locks the mutex, blocking no longer than `timeout`. See
+    /// [`Lock::acquire_timeout`](crate::Lock::acquire_timeout) for the meaning of zero and
+    /// [`Duration::MAX`].
     ///
     /// # Examples
     ///
@@ -227,8 +227,8 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Locks the mutex, waiting for it no longer than until `deadline`: for several waits that
-    /// share one end.
+    /// Locks the mutex, blocking no longer than until `deadline`, for several waits with a common
+    /// deadline.
     ///
     /// # Examples
     ///
@@ -248,7 +248,8 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// The data, without locking: nobody else can have the mutex.
+    /// Returns a mutable reference to the data. This needs no locking, as the mutex is borrowed
+    /// mutably.
     ///
     /// # Examples
     ///
@@ -258,11 +259,11 @@ impl<T: ?Sized> Mutex<T> {
     /// assert_eq!(*mutex.lock(), 2);
     /// ```
     pub fn get_mut(&mut self) -> &mut T {
-        // SAFETY: `self` is borrowed for as long as the result, and by nobody else.
+        // SAFETY: `self` is borrowed mutably for as long as the result lives.
         self.data.with_mut(|data| unsafe { &mut *data })
     }
 
-    /// Whether somebody has locked the mutex. By the time you look, that may have changed.
+    /// Returns `true` if the mutex is locked. The result may be out of date by the time it is used.
     ///
     /// # Examples
     ///
@@ -276,7 +277,7 @@ impl<T: ?Sized> Mutex<T> {
         call.ends(self.lock.raw.locked())
     }
 
-    /// Runs `access` on the data while the mutex is locked. Blocks until it is, as
+    /// Calls `access` with the data while the mutex is locked. Blocks until the mutex is locked, as
     /// [`lock`](Self::lock) does.
     ///
     /// # Examples
@@ -290,8 +291,8 @@ impl<T: ?Sized> Mutex<T> {
         access(&mut self.lock())
     }
 
-    /// Locks the mutex, blocking until that is possible. The guard keeps the mutex alive, and
-    /// unlocks it when it is dropped.
+    /// Locks the mutex, blocking until it is available. The guard keeps the mutex alive, and
+    /// unlocks it when dropped.
     ///
     /// # Examples
     ///
@@ -337,8 +338,8 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Locks the mutex, blocking no longer than `timeout`: see
-    /// [`try_lock_for`](Self::try_lock_for), and [`lock_arc`](Self::lock_arc) for the guard.
+    /// Locks the mutex, blocking no longer than `timeout`. See [`try_lock_for`](Self::try_lock_for)
+    /// for the timeout, and [`lock_arc`](Self::lock_arc) for the guard.
     ///
     /// # Examples
     ///
@@ -388,13 +389,13 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Unlocks the mutex whose guard was forgotten ([`core::mem::forget`]), as where C code holds
-    /// the lock. Never blocks.
+    /// Unlocks a mutex whose guard was forgotten ([`core::mem::forget`]), for example because C
+    /// code holds the lock. Never blocks.
     ///
     /// # Safety
     ///
-    /// The caller has locked the mutex, and its guard and all borrows from it are gone, without
-    /// having unlocked the mutex.
+    /// The caller must have locked the mutex. Its guard must be gone without having unlocked the
+    /// mutex, and so must all borrows from the guard.
     ///
     /// # Examples
     ///
@@ -435,7 +436,7 @@ impl<T> From<T> for Mutex<T> {
     }
 }
 
-/// With the data, or `<locked>`: never waits.
+/// Shows the data, or `<locked>`. Never blocks.
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Mutex");

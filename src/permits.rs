@@ -1,4 +1,4 @@
-//! Several permits at once: the guard of them, and the methods that both semaphores have for them.
+//! Several permits at once: their guard, and the methods that both semaphores have for them.
 
 use core::ops::Deref;
 use core::panic::{RefUnwindSafe, UnwindSafe};
@@ -9,16 +9,16 @@ use crate::error::ReleaseError;
 use crate::guard::release_dropped;
 use crate::observe::Here;
 
-/// What a [`Permits`] can be of: a [`Semaphore`](crate::Semaphore) or a
-/// [`BoundedSemaphore`](crate::BoundedSemaphore), by reference or in an [`Arc`]. Implemented for
-/// these, and for nothing else.
+/// A semaphore of a [`Permits`] guard: a [`Semaphore`](crate::Semaphore) or a
+/// [`BoundedSemaphore`](crate::BoundedSemaphore), by reference or in an [`Arc`]. The trait is
+/// sealed; no other types implement it.
 pub trait OfPermits: sealed::Sealed {}
 
 pub(crate) mod sealed {
     use super::{Deref, Here, ReleaseError};
 
     pub trait Counted {
-        /// As the semaphore's `release_n`.
+        /// The same as the semaphore's `release_n`.
         fn give_back_n(&self, n: u32, acquired: Here) -> Result<(), ReleaseError>;
     }
 
@@ -32,18 +32,17 @@ impl<S: sealed::Counted> sealed::Sealed for &S {}
 impl<S: sealed::Counted> OfPermits for Arc<S> {}
 impl<S: sealed::Counted> sealed::Sealed for Arc<S> {}
 
-/// Holds a number of permits of a semaphore, and releases them when it is dropped, also by a panic.
+/// Holds a number of permits of a semaphore, and releases them when dropped, even during a panic.
 ///
-/// Made by the methods `guard_n`, `try_guard_n`, `guard_n_timeout` and `guard_n_until` of
+/// It is returned by the methods `guard_n`, `try_guard_n`, `guard_n_timeout` and `guard_n_until` of
 /// [`Semaphore`](crate::Semaphore::guard_n) and
-/// [`BoundedSemaphore`](crate::BoundedSemaphore::guard_n), and by those that are called
-/// `guard_n_arc` and the like, whose guards borrow nothing. It may be sent to another thread, and
-/// dropped there.
+/// [`BoundedSemaphore`](crate::BoundedSemaphore::guard_n). `guard_n_arc` and the similar methods
+/// return guards that borrow nothing. A guard may be sent to another thread and dropped there.
 ///
 /// # Panics
 ///
-/// Dropping panics with the [`ReleaseError`] if the permits were released beside the guard, and
-/// there would be too many, unless the thread is unwinding from a panic already.
+/// Dropping it panics with the [`ReleaseError`] if permits were also released without the guard, so
+/// that there would be too many. It does not panic if the thread is already unwinding from a panic.
 ///
 /// # Examples
 ///
@@ -65,12 +64,12 @@ pub struct Permits<S: OfPermits> {
     acquired: Here,
 }
 
-// A panic under a guard poisons nothing.
+// A panic while a guard is held poisons nothing.
 impl<S: OfPermits> UnwindSafe for Permits<S> {}
 impl<S: OfPermits> RefUnwindSafe for Permits<S> {}
 
 impl<S: OfPermits> Permits<S> {
-    /// A guard over what the caller has just acquired.
+    /// Creates a guard of permits that the caller has just acquired.
     #[track_caller]
     pub(crate) fn new(semaphore: S, count: u32) -> Self {
         Self {
@@ -80,7 +79,7 @@ impl<S: OfPermits> Permits<S> {
         }
     }
 
-    /// How many permits it holds.
+    /// Returns the number of permits that the guard holds.
     ///
     /// # Examples
     ///
@@ -92,7 +91,7 @@ impl<S: OfPermits> Permits<S> {
         self.count
     }
 
-    /// Takes `n` of the permits into a guard of their own; `None` if there are not as many.
+    /// Moves `n` of the permits into a new guard. Returns `None` if this guard holds fewer.
     ///
     /// # Examples
     ///
@@ -114,8 +113,8 @@ impl<S: OfPermits> Permits<S> {
     ///
     /// # Panics
     ///
-    /// If it is of another semaphore, or there are more than 2^32 - 1. Each guard holds what it
-    /// held then; `other` is dropped.
+    /// If `other` belongs to another semaphore, or if there would be more than 2^32 - 1 permits.
+    /// Then both guards keep their permits, and `other` is dropped.
     ///
     /// # Examples
     ///
@@ -134,7 +133,8 @@ impl<S: OfPermits> Permits<S> {
         other.count = 0;
     }
 
-    /// Keeps the permits from being released: there are so many fewer, until a plain `release_n`.
+    /// Drops the guard without releasing the permits. The semaphore has fewer permits until they
+    /// are added by `release_n`.
     ///
     /// # Examples
     ///
@@ -147,12 +147,12 @@ impl<S: OfPermits> Permits<S> {
         self.count = 0;
     }
 
-    /// Releases now, and says whether that was in order, where dropping would panic.
+    /// Releases the permits now. Returns an error where dropping the guard would panic.
     ///
     /// # Errors
     ///
-    /// The [`ReleaseError`] of the semaphore's `release_n`, if the permits were released beside the
-    /// guard.
+    /// The [`ReleaseError`] of the semaphore's `release_n`, if permits were also released without
+    /// the guard.
     ///
     /// # Examples
     ///
@@ -192,17 +192,18 @@ impl<S: OfPermits<Target: fmt::Debug>> fmt::Debug for Permits<S> {
     }
 }
 
-/// The ways to acquire several permits. `most` is how many there can be.
+/// The methods that acquire several permits. `most` is the maximum number of permits.
 macro_rules! several {
     ($Semaphore:ident, $most:literal) => {
         impl $Semaphore {
-            /// Acquires `n` permits at once, blocking until there are as many. Acquires none before:
-            /// two threads that each wait for more cannot block each other with what they have.
+            /// Acquires `n` permits in one step, blocking until all of them are available. No
+            /// permit is acquired before that. So two threads that each wait for more permits
+            /// cannot block each other.
             ///
-            /// The semaphore is unfair, which weighs more here: a thread that waits for many may
-            /// wait as long as others acquire the few that come.
+            /// The semaphore is unfair, which matters more here. A thread that waits for many
+            /// permits may wait as long as other threads keep acquiring few.
             ///
-            /// Nothing is acquired if `n` is 0, and the call does not block.
+            /// If `n` is 0, the call acquires nothing and does not block.
             ///
             /// # Panics
             ///
@@ -220,11 +221,12 @@ macro_rules! several {
                 self.acquire_n_by("acquire_n", n, || Deadline::Never);
             }
 
-            /// Acquires `n` permits at once, or none, and returns whether it did. Never blocks.
+            /// Acquires `n` permits in one step or none, and returns `true` if they were acquired.
+            /// Never blocks.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///
@@ -240,12 +242,12 @@ macro_rules! several {
                 self.acquire_n_by("try_acquire_n", n, || Deadline::Now)
             }
 
-            /// As [`acquire_n`](Self::acquire_n), but blocks no longer than `timeout`, and returns
-            /// whether it acquired them.
+            /// Like [`acquire_n`](Self::acquire_n), but blocks no longer than `timeout`. Returns
+            /// `true` if the permits were acquired.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///
@@ -262,11 +264,11 @@ macro_rules! several {
                 self.acquire_n_by("acquire_n", n, || Deadline::after(timeout))
             }
 
-            /// As [`acquire_n_timeout`](Self::acquire_n_timeout), but until `deadline`.
+            /// Like [`acquire_n_timeout`](Self::acquire_n_timeout), but until `deadline`.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///
@@ -280,7 +282,7 @@ macro_rules! several {
                 self.acquire_n_by("acquire_n", n, || Deadline::At(deadline))
             }
 
-            /// Acquires all permits that there are, and returns their number. Never blocks.
+            /// Acquires all available permits, and returns their number. Never blocks.
             ///
             /// # Examples
             ///
@@ -316,12 +318,12 @@ macro_rules! several {
         }
 
         impl $Semaphore {
-            /// As [`acquire_n`](Self::acquire_n), with a guard that releases the permits when it is
-            /// dropped.
+            /// Like [`acquire_n`](Self::acquire_n), but returns a guard that releases the permits
+            /// when dropped.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///
@@ -338,12 +340,12 @@ macro_rules! several {
                 Permits::new(self, n)
             }
 
-            /// As [`try_acquire_n`](Self::try_acquire_n), with a guard that releases the permits
-            /// when it is dropped.
+            /// Like [`try_acquire_n`](Self::try_acquire_n), but returns a guard that releases the
+            /// permits when dropped.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///
@@ -358,12 +360,12 @@ macro_rules! several {
                 if self.try_acquire_n(n) { Some(Permits::new(self, n)) } else { None }
             }
 
-            /// As [`acquire_n_timeout`](Self::acquire_n_timeout), with a guard that releases the
-            /// permits when it is dropped.
+            /// Like [`acquire_n_timeout`](Self::acquire_n_timeout), but returns a guard that
+            /// releases the permits when dropped.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///
@@ -377,12 +379,12 @@ macro_rules! several {
                 if self.acquire_n_timeout(n, timeout) { Some(Permits::new(self, n)) } else { None }
             }
 
-            /// As [`acquire_n_until`](Self::acquire_n_until), with a guard that releases the
-            /// permits when it is dropped.
+            /// Like [`acquire_n_until`](Self::acquire_n_until), but returns a guard that releases
+            /// the permits when dropped.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///
@@ -396,12 +398,11 @@ macro_rules! several {
                 if self.acquire_n_until(n, deadline) { Some(Permits::new(self, n)) } else { None }
             }
 
-            /// As [`acquire_n`](Self::acquire_n), with a guard that borrows nothing that releases the permits when it is
-            /// dropped.
+            /// Like [`guard_n`](Self::guard_n), but the guard borrows nothing.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///
@@ -418,12 +419,11 @@ macro_rules! several {
                 Permits::new(Arc::clone(self), n)
             }
 
-            /// As [`try_acquire_n`](Self::try_acquire_n), with a guard that borrows nothing that releases the permits
-            /// when it is dropped.
+            /// Like [`try_guard_n`](Self::try_guard_n), but the guard borrows nothing.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///
@@ -438,12 +438,11 @@ macro_rules! several {
                 if self.try_acquire_n(n) { Some(Permits::new(Arc::clone(self), n)) } else { None }
             }
 
-            /// As [`acquire_n_timeout`](Self::acquire_n_timeout), with a guard that borrows nothing that releases the
-            /// permits when it is dropped.
+            /// Like [`guard_n_timeout`](Self::guard_n_timeout), but the guard borrows nothing.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///
@@ -457,12 +456,11 @@ macro_rules! several {
                 if self.acquire_n_timeout(n, timeout) { Some(Permits::new(Arc::clone(self), n)) } else { None }
             }
 
-            /// As [`acquire_n_until`](Self::acquire_n_until), with a guard that borrows nothing that releases the
-            /// permits when it is dropped.
+            /// Like [`guard_n_until`](Self::guard_n_until), but the guard borrows nothing.
             ///
             /// # Panics
             ///
-            /// As [`acquire_n`](Self::acquire_n).
+            /// The same as for [`acquire_n`](Self::acquire_n).
             ///
             /// # Examples
             ///

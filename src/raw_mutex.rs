@@ -1,4 +1,4 @@
-//! The crate's lock under the interface of `lock_api`.
+//! The crate's lock with the interface of `lock_api`.
 
 use core::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use crate::lock::Lock;
 use crate::lockable::sealed::Suspendable;
 use crate::sync;
 
-// SAFETY: a `Lock` lets in one holder at a time, and `lock_api` gives nobody else access to it
-// without unsafe code.
+// SAFETY: a `Lock` has one holder at a time, and `lock_api` gives no one else access to it without
+// unsafe code.
 unsafe impl RawMutex for Lock {
     #[allow(clippy::declare_interior_mutable_const)]
     const INIT: Self = Self::new();
@@ -39,7 +39,7 @@ unsafe impl RawMutex for Lock {
     }
 }
 
-// SAFETY: as above: what is true was acquired.
+// SAFETY: as above. `true` means that the lock was acquired.
 unsafe impl RawMutexTimed for Lock {
     type Duration = Duration;
     type Instant = Instant;
@@ -57,7 +57,7 @@ unsafe impl RawMutexTimed for Lock {
 
 impl<T: ?Sized> Suspendable for lock_api::MutexGuard<'_, Lock, T> {
     fn release_save(&self) -> Option<u32> {
-        // SAFETY: the guard is borrowed by a wait, and used by it alone until the lock is acquired
+        // SAFETY: a wait borrows the guard, and nothing else uses it until the lock is acquired
         // again.
         unsafe { lock_api::MutexGuard::mutex(self).raw() }.release_save()
     }
@@ -68,9 +68,9 @@ impl<T: ?Sized> Suspendable for lock_api::MutexGuard<'_, Lock, T> {
     }
 }
 
-/// Tells threads apart for [`lock_api::ReentrantMutex`].
+/// Identifies threads for [`lock_api::ReentrantMutex`].
 ///
-/// An identity is not given to another thread while the process lives.
+/// An identity is never reused for another thread in the same process.
 ///
 /// # Examples
 ///
@@ -87,13 +87,13 @@ impl<T: ?Sized> Suspendable for lock_api::MutexGuard<'_, Lock, T> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ThreadId;
 
-// SAFETY: no two threads have the same number, and a thread has the same one each time.
+// SAFETY: no two threads have the same number, and a thread always has the same number.
 unsafe impl GetThreadId for ThreadId {
     const INIT: Self = Self;
 
     /// # Panics
     ///
-    /// On a platform of 32 bits, in the 2³²nd thread.
+    /// On a 32-bit platform, in the 2³²nd thread.
     fn nonzero_thread_id(&self) -> NonZeroUsize {
         usize::try_from(sync::thread_id())
             .ok()

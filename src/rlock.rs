@@ -1,4 +1,4 @@
-//! `threading.RLock`: the face of [`raw::RLock`], where its state machine is.
+//! `threading.RLock`: the public interface of [`raw::RLock`], which contains the state machine.
 
 use core::fmt;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use crate::observe::{Act, GIVES_UP, Object, TAKES_AGAIN};
 use crate::raw;
 use crate::sync::const_fn;
 
-/// A lock that its owner can acquire again: Python's `threading.RLock`.
+/// A reentrant lock, which its owner can acquire again: Python's `threading.RLock`.
 ///
-/// The thread that holds it may acquire it any number of times, without waiting, and has to
-/// release it as often. Only the owner may release it.
+/// The thread that holds the lock may acquire it any number of times without blocking. It must
+/// release the lock as often. Only the owner may release it.
 ///
-/// A thread that ends while it owns an `RLock` leaves it locked for ever, as in Python.
+/// If a thread ends while it owns an `RLock`, the lock stays locked forever, as in Python.
 ///
-/// It needs no allocation, and can be a `static`. What happens before the last release happens
-/// before the acquire that follows it.
+/// An `RLock` does not allocate and can be a `static`. Everything that happens before the last
+/// release happens before the acquire that follows it.
 ///
 /// # Examples
 ///
@@ -43,7 +43,7 @@ pub struct RLock {
 
 impl RLock {
     const_fn! {
-        /// An unlocked lock.
+        /// Creates an unlocked lock.
         ///
         /// # Examples
         ///
@@ -62,13 +62,14 @@ impl RLock {
 
     crate::observe::named! { "let lock = racefree::RLock::new().named(\"names\");" }
 
-    /// Acquires the lock, and waits for it as long as it takes, unless the calling thread has it.
+    /// Acquires the lock, blocking until it is available. Returns immediately if the calling thread
+    /// already holds it.
     ///
     /// Python's `acquire()`.
     ///
     /// # Panics
     ///
-    /// If the thread holds it 2³² - 1 times already. (CPython: `OverflowError`.)
+    /// If the thread already holds the lock 2³² - 1 times. (CPython: `OverflowError`.)
     ///
     /// # Examples
     ///
@@ -86,13 +87,14 @@ impl RLock {
         self.take("acquire", || Deadline::Never);
     }
 
-    /// Acquires the lock if nobody else holds it, and says whether it did. Never waits.
+    /// Acquires the lock if no other thread holds it, and returns `true` if it was acquired. Never
+    /// blocks.
     ///
     /// Python's `acquire(blocking=False)`.
     ///
     /// # Panics
     ///
-    /// As [`acquire`](Self::acquire).
+    /// The same as for [`acquire`](Self::acquire).
     ///
     /// # Examples
     ///
@@ -111,15 +113,15 @@ impl RLock {
         self.try_take("try_acquire")
     }
 
-    /// Acquires the lock, waiting for it no longer than `timeout`, and says whether it did.
+    /// Acquires the lock, blocking no longer than `timeout`, and returns `true` if it was acquired.
     ///
-    /// Python's `acquire(timeout=seconds)`; see
-    /// [`Lock::acquire_timeout`](crate::Lock::acquire_timeout) for what zero and [`Duration::MAX`]
-    /// mean.
+    /// Python's `acquire(timeout=seconds)`. See
+    /// [`Lock::acquire_timeout`](crate::Lock::acquire_timeout) for the meaning of zero and
+    /// [`Duration::MAX`].
     ///
     /// # Panics
     ///
-    /// As [`acquire`](Self::acquire).
+    /// The same as for [`acquire`](Self::acquire).
     ///
     /// # Examples
     ///
@@ -139,13 +141,14 @@ impl RLock {
         self.take("acquire_timeout", || Deadline::after(timeout))
     }
 
-    /// Acquires the lock, waiting for it no longer than until `deadline`, and says whether it did.
+    /// Acquires the lock, blocking no longer than until `deadline`, and returns `true` if it was
+    /// acquired.
     ///
-    /// As [`acquire_timeout`](Self::acquire_timeout), for several waits that share one end.
+    /// Like [`acquire_timeout`](Self::acquire_timeout), for several waits with a common deadline.
     ///
     /// # Panics
     ///
-    /// As [`acquire`](Self::acquire).
+    /// The same as for [`acquire`](Self::acquire).
     ///
     /// # Examples
     ///
@@ -160,7 +163,8 @@ impl RLock {
         self.take("acquire_until", || Deadline::At(deadline))
     }
 
-    /// Releases the lock once. At the last time, others may have it. Never waits.
+    /// Releases one level of the lock. The last release makes the lock available to other threads.
+    /// Never blocks.
     ///
     /// # Errors
     ///
@@ -186,7 +190,7 @@ impl RLock {
         self.give("release")
     }
 
-    /// Whether somebody holds the lock. By the time you look, that may have changed.
+    /// Returns `true` if the lock is held. The result may be out of date by the time it is used.
     ///
     /// # Examples
     ///
@@ -202,7 +206,7 @@ impl RLock {
             .ends(self.raw.locked())
     }
 
-    /// Whether the calling thread holds the lock.
+    /// Returns `true` if the calling thread holds the lock.
     ///
     /// CPython's private `_is_owned()`.
     ///
@@ -224,7 +228,7 @@ impl RLock {
         call.ends(self.raw.is_owned())
     }
 
-    /// How often the calling thread holds the lock: 0 if it does not own it.
+    /// Returns how many times the calling thread holds the lock: 0 if it does not own it.
     ///
     /// CPython's private `_recursion_count()`.
     ///
@@ -243,13 +247,14 @@ impl RLock {
         call.ends(self.raw.recursion_count())
     }
 
-    /// Acquires the lock, waiting as long as it takes, and releases it when the guard is dropped.
+    /// Acquires the lock, blocking until it is available, and returns a guard that releases it when
+    /// dropped.
     ///
     /// Python's `with lock:`.
     ///
     /// # Panics
     ///
-    /// As [`acquire`](Self::acquire).
+    /// The same as for [`acquire`](Self::acquire).
     ///
     /// # Examples
     ///
@@ -259,7 +264,7 @@ impl RLock {
     /// assert!(lock.is_owned());
     /// ```
     ///
-    /// The guard stays on its thread:
+    /// The guard cannot be moved to another thread:
     ///
     /// ```compile_fail
     /// let lock = racefree::RLock::new();
@@ -279,7 +284,7 @@ impl RLock {
 guards!(
     RLock,
     "::new()",
-    "# Panics\n\nAs [`acquire`](Self::acquire).\n\n"
+    "# Panics\n\nThe same as for [`acquire`](Self::acquire).\n\n"
 );
 
 impl Default for RLock {
@@ -289,8 +294,9 @@ impl Default for RLock {
     }
 }
 
-/// As Python's `repr`: `<locked racefree::RLock owner=1 count=2 at 0x7ffd5e0f1c2c>`, with the count
-/// only if it is the calling thread's to know.
+/// Formats the lock like Python's `repr`:
+/// `<locked racefree::RLock owner=1 count=2 at 0x7ffd5e0f1c2c>`. The count is shown only if the
+/// calling thread owns the lock.
 impl fmt::Debug for RLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let owner = self.raw.owner();

@@ -1,5 +1,5 @@
-//! `threading.Semaphore` and `threading.BoundedSemaphore`: the faces of [`raw::Permits`], where
-//! their state machine is.
+//! `threading.Semaphore` and `threading.BoundedSemaphore`: the public interfaces of
+//! [`raw::Permits`], which contains the state machine.
 
 use core::fmt;
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use crate::permits::{Permits, several};
 use crate::raw;
 use crate::sync::const_fn;
 
-/// What the two semaphores have alike: all but how they are made, and what limits a release.
+/// The common methods of the two semaphores: everything except the constructors, and the limit of a
+/// release.
 macro_rules! semaphore {
     ($Semaphore:ident, $named:literal) => {
         impl $Semaphore {
             crate::observe::named! { $named }
 
-            /// Acquires a permit, and waits for one as long as it takes.
+            /// Acquires a permit, blocking until one is available.
             ///
             /// Python's `acquire()`.
             ///
@@ -38,7 +39,8 @@ macro_rules! semaphore {
                 self.take("acquire", || Deadline::Never);
             }
 
-            /// Acquires a permit if there is one, and says whether it did. Never waits.
+            /// Acquires a permit if one is available, and returns `true` if it was acquired. Never
+            /// blocks.
             ///
             /// Python's `acquire(blocking=False)`.
             ///
@@ -56,12 +58,12 @@ macro_rules! semaphore {
                 self.try_take("try_acquire")
             }
 
-            /// Acquires a permit, waiting for one no longer than `timeout`, and says whether it
-            /// did.
+            /// Acquires a permit, blocking no longer than `timeout`, and returns `true` if it was
+            /// acquired.
             ///
-            /// Python's `acquire(timeout=seconds)`. A timeout of zero does not wait; one that is
-            /// too long for the clock ([`Duration::MAX`]) waits for ever. Time is that of the
-            /// monotonic clock.
+            /// Python's `acquire(timeout=seconds)`. A timeout of zero does not block. A timeout
+            /// that is too long for the clock, such as [`Duration::MAX`], never ends. Time is
+            /// measured on the monotonic clock.
             ///
             /// # Examples
             ///
@@ -79,11 +81,11 @@ macro_rules! semaphore {
                 self.take("acquire_timeout", || Deadline::after(timeout))
             }
 
-            /// Acquires a permit, waiting for one no longer than until `deadline`, and says
-            /// whether it did.
+            /// Acquires a permit, blocking no longer than until `deadline`, and returns `true` if
+            /// it was acquired.
             ///
-            /// As [`acquire_timeout`](Self::acquire_timeout), for several waits that share one
-            /// end.
+            /// Like [`acquire_timeout`](Self::acquire_timeout), for several waits with a common
+            /// deadline.
             ///
             /// # Examples
             ///
@@ -102,11 +104,12 @@ macro_rules! semaphore {
                 self.take("acquire_until", || Deadline::At(deadline))
             }
 
-            /// Releases a permit, whichever thread acquired it. Never waits.
+            /// Releases a permit. Any thread may do so, not only a thread that acquired one. Never
+            /// blocks.
             ///
             /// # Errors
             ///
-            /// As [`release_n`](Self::release_n).
+            /// The same as for [`release_n`](Self::release_n).
             ///
             /// # Examples
             ///
@@ -122,7 +125,8 @@ macro_rules! semaphore {
                 self.give("release")
             }
 
-            /// The number of permits that are there. By the time you look, that may have changed.
+            /// Returns the number of available permits. The result may be out of date by the time
+            /// it is used.
             ///
             /// # Examples
             ///
@@ -138,8 +142,8 @@ macro_rules! semaphore {
                     .ends(self.permits.value())
             }
 
-            /// Acquires a permit, waiting as long as it takes, and releases it when the guard is
-            /// dropped.
+            /// Acquires a permit, blocking until one is available, and returns a guard that
+            /// releases it when dropped.
             ///
             /// Python's `with semaphore:`.
             ///
@@ -164,7 +168,7 @@ macro_rules! semaphore {
         guards!($Semaphore, "::new(1)");
 
         impl Default for $Semaphore {
-            /// One permit, as in Python.
+            /// Creates a semaphore with one permit, as in Python.
             #[track_caller]
             fn default() -> Self {
                 Self::new(1)
@@ -198,16 +202,18 @@ macro_rules! semaphore {
     };
 }
 
-/// A number of permits to do something: Python's `threading.Semaphore`.
+/// A counting semaphore: Python's `threading.Semaphore`.
 ///
-/// Each [`acquire`](Self::acquire) takes a permit, and waits if there is none; each
-/// [`release`](Self::release) adds one. Nobody owns a permit: any thread may release, and more may
-/// be released than were ever acquired. If that would be a mistake, use [`BoundedSemaphore`].
+/// A semaphore holds a number of permits. Each [`acquire`](Self::acquire) takes a permit, and
+/// blocks while there is none. Each [`release`](Self::release) adds a permit. Permits have no
+/// owner. Any thread may release, and more permits may be released than were acquired. If that
+/// would be a bug in your program, use [`BoundedSemaphore`].
 ///
-/// It is 4 bytes, needs no allocation, and can be a `static`. What happens before a release happens
-/// before the acquires that follow it.
+/// A `Semaphore` is 4 bytes in size, does not allocate, and can be a `static`. Everything that
+/// happens before a release happens before the acquires that follow it.
 ///
-/// It is not fair: a thread that comes at the right moment may overtake those that wait.
+/// The semaphore is unfair: a thread that arrives while a permit is available may acquire it before
+/// threads that are already waiting.
 ///
 /// On Linux and Android, a signal handler may call `release`, `release_n`, `try_acquire` and
 /// `value`.
@@ -240,15 +246,15 @@ semaphore!(
 several!(Semaphore, "[`MAX_VALUE`](Self::MAX_VALUE)");
 
 impl Semaphore {
-    /// The largest number of permits that a semaphore can hold: 2^30 - 1.
+    /// The maximum number of permits of a semaphore: 2^30 - 1.
     pub const MAX_VALUE: u32 = raw::MAX_VALUE;
 
     const_fn! {
-        /// A semaphore with `value` permits.
+        /// Creates a semaphore with `value` permits.
         ///
         /// # Panics
         ///
-        /// If `value` is over [`MAX_VALUE`](Self::MAX_VALUE).
+        /// If `value` is greater than [`MAX_VALUE`](Self::MAX_VALUE).
         ///
         /// # Examples
         ///
@@ -269,16 +275,16 @@ impl Semaphore {
         Self::MAX_VALUE
     }
 
-    /// Releases `n` permits at once. Never waits.
+    /// Releases `n` permits in one step. Never blocks.
     ///
-    /// Makes one wake call at most, which wakes as many waiters as there are new permits; or all, if
-    /// one of them may wait for several.
+    /// Makes at most one wake call. It wakes as many waiters as there are new permits, or all
+    /// waiters if one of them may wait for several permits.
     ///
     /// # Errors
     ///
-    /// [`ReleaseError::ZeroPermits`] if `n` is 0 (CPython: `ValueError`, "n must be one or more"),
-    /// and [`ReleaseError::Overflow`] if there would be more than [`MAX_VALUE`](Self::MAX_VALUE)
-    /// permits. Nothing is released then.
+    /// [`ReleaseError::ZeroPermits`] if `n` is 0 (CPython: `ValueError`, "n must be one or more").
+    /// [`ReleaseError::Overflow`] if there would be more than [`MAX_VALUE`](Self::MAX_VALUE)
+    /// permits. In both cases no permit is released.
     ///
     /// # Examples
     ///
@@ -302,7 +308,7 @@ impl Semaphore {
     }
 }
 
-/// As Python's `repr`: `<racefree::Semaphore at 0x7ffd5e0f1c2c: value=3>`.
+/// Formats the semaphore like Python's `repr`: `<racefree::Semaphore at 0x7ffd5e0f1c2c: value=3>`.
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -314,13 +320,13 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// A number of permits that never grows past where it began: Python's
+/// A semaphore whose permits never exceed the initial number: Python's
 /// `threading.BoundedSemaphore`.
 ///
-/// As [`Semaphore`], but a release too many is an error, which changes nothing. What guards a
-/// resource of limited size should be of this type, so that the mistake is seen.
+/// Like [`Semaphore`], but a release beyond the initial number is an error that changes nothing.
+/// Use this type for a resource of limited size, so that an extra release is detected.
 ///
-/// It is 8 bytes.
+/// A `BoundedSemaphore` is 8 bytes in size.
 ///
 /// On Linux and Android, a signal handler may call `release`, `release_n`, `try_acquire` and
 /// `value`.
@@ -352,11 +358,11 @@ several!(BoundedSemaphore, "[`initial_value`](Self::initial_value)");
 
 impl BoundedSemaphore {
     const_fn! {
-        /// A semaphore with `value` permits, now and at most.
+        /// Creates a semaphore with `value` permits, which is also the maximum.
         ///
         /// # Panics
         ///
-        /// If `value` is over [`Semaphore::MAX_VALUE`].
+        /// If `value` is greater than [`Semaphore::MAX_VALUE`].
         ///
         /// # Examples
         ///
@@ -374,7 +380,7 @@ impl BoundedSemaphore {
         }
     }
 
-    /// The number of permits that there were at first, and are at most.
+    /// Returns the initial number of permits, which is also the maximum.
     ///
     /// # Examples
     ///
@@ -392,16 +398,16 @@ impl BoundedSemaphore {
         self.initial
     }
 
-    /// Releases `n` permits at once. Never waits.
+    /// Releases `n` permits in one step. Never blocks.
     ///
-    /// Makes one wake call at most, as [`Semaphore::release_n`].
+    /// Makes at most one wake call, like [`Semaphore::release_n`].
     ///
     /// # Errors
     ///
-    /// [`ReleaseError::ZeroPermits`] if `n` is 0 (CPython: `ValueError`, "n must be one or more"),
-    /// and [`ReleaseError::TooManyReleases`] if there would be more permits than
+    /// [`ReleaseError::ZeroPermits`] if `n` is 0 (CPython: `ValueError`, "n must be one or more").
+    /// [`ReleaseError::TooManyReleases`] if there would be more permits than
     /// [`initial_value`](Self::initial_value) (CPython: `ValueError`, "Semaphore released too many
-    /// times"). Nothing is released then.
+    /// times"). In both cases no permit is released.
     ///
     /// # Examples
     ///
@@ -429,7 +435,8 @@ impl BoundedSemaphore {
     }
 }
 
-/// As Python's `repr`: `<racefree::BoundedSemaphore at 0x7ffd5e0f1c2c: value=3/5>`.
+/// Formats the semaphore like Python's `repr`: `<racefree::BoundedSemaphore at 0x7ffd5e0f1c2c:
+/// value=3/5>`.
 impl fmt::Debug for BoundedSemaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

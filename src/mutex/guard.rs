@@ -1,4 +1,5 @@
-//! The guards of a [`Mutex`]: of all its data, by reference or in an [`Arc`], and of a part of it.
+//! The guards of a [`Mutex`]: of all its data, by reference or in an [`Arc`], and of a part of the
+//! data.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -13,7 +14,8 @@ use crate::lockable::sealed::Suspendable;
 use crate::observe::{Act, GIVES_UP, GUARD_DROPPED, Here, TAKES_AGAIN};
 use crate::sync::unless_deadlocked;
 
-/// The data of a locked [`Mutex`], which is unlocked when this is dropped, also by a panic.
+/// The data of a locked [`Mutex`]. The mutex is unlocked when the guard is dropped, even during a
+/// panic.
 ///
 /// It may be sent to another thread, and dropped there.
 ///
@@ -30,12 +32,12 @@ use crate::sync::unless_deadlocked;
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
     locked: Here,
-    /// Is `Sync` only if the data is.
+    /// The guard is `Sync` only if the data is.
     data: PhantomData<&'a mut T>,
 }
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// The guard of a mutex whose lock the caller has just acquired.
+    /// Creates the guard of a mutex whose lock the caller has just acquired.
     #[inline]
     #[track_caller]
     pub(super) fn new(mutex: &'a Mutex<T>) -> Self {
@@ -46,7 +48,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         }
     }
 
-    /// The mutex that is locked.
+    /// Returns the locked mutex.
     ///
     /// # Examples
     ///
@@ -62,13 +64,13 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         guard.mutex
     }
 
-    /// A guard of a part of the data. The mutex stays locked.
+    /// Returns a guard of a part of the data. The mutex stays locked.
     ///
-    /// Under loom the accesses by the mapped guard are not watched, but this one is.
+    /// Under loom, this access is checked, but the accesses through the mapped guard are not.
     ///
     /// # Panics
     ///
-    /// If `part` panics. The mutex is unlocked then.
+    /// If `part` panics. Then the mutex is unlocked.
     ///
     /// # Examples
     ///
@@ -90,7 +92,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         guard.mapped(part)
     }
 
-    /// A guard of a part of the data, if `part` finds one. The mutex stays locked.
+    /// Returns a guard of a part of the data, if `part` finds one. The mutex stays locked.
     ///
     /// # Errors
     ///
@@ -98,7 +100,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     ///
     /// # Panics
     ///
-    /// If `part` panics. The mutex is unlocked then.
+    /// If `part` panics. Then the mutex is unlocked.
     ///
     /// # Examples
     ///
@@ -122,7 +124,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         }
     }
 
-    /// A guard of a part of the data, if `part` finds one. The mutex stays locked.
+    /// Returns a guard of a part of the data, if `part` finds one. The mutex stays locked.
     ///
     /// # Errors
     ///
@@ -130,7 +132,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     ///
     /// # Panics
     ///
-    /// If `part` panics. The mutex is unlocked then.
+    /// If `part` panics. Then the mutex is unlocked.
     ///
     /// # Examples
     ///
@@ -153,8 +155,8 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         }
     }
 
-    /// Unlocks the mutex while `run` runs, and locks it again afterwards, blocking until that is
-    /// possible. It is locked again also if `run` panics.
+    /// Unlocks the mutex, calls `run`, and locks the mutex again, blocking until it is available.
+    /// The mutex is locked again even if `run` panics.
     ///
     /// # Examples
     ///
@@ -187,12 +189,12 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     pub fn leak(guard: Self) -> &'a mut T {
         let mutex = guard.mutex;
         mem::forget(guard);
-        // SAFETY: the guard held the lock. It is not released any more, so this is the only access
+        // SAFETY: the guard held the lock. The lock is never released, so this is the only access
         // for as long as the mutex is borrowed.
         mutex.data.with_mut(|data| unsafe { &mut *data })
     }
 
-    /// The guard of a part of this guard's data.
+    /// Returns the guard of a part of this guard's data.
     fn mapped<U: ?Sized>(self, part: NonNull<U>) -> MappedMutexGuard<'a, U> {
         let unlock = Unlock::of(&self.mutex.lock, self.locked);
         mem::forget(self);
@@ -217,7 +219,7 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the guard holds the lock, and the result borrows the guard for itself alone.
+        // SAFETY: the guard holds the lock, and the result borrows the guard mutably.
         self.mutex.data.with_mut(|data| unsafe { &mut *data })
     }
 }
@@ -231,18 +233,18 @@ impl<T: ?Sized> Drop for MutexGuard<'_, T> {
 
 /// The data of a locked [`Mutex`] that is in an [`Arc`]: see [`Mutex::lock_arc`].
 ///
-/// It borrows nothing, so it may be kept in a struct, and be sent to a thread that outlives the
-/// scope in which it was made. The mutex lives as long as the guard.
+/// The guard borrows nothing. So it may be stored in a struct, and sent to a thread that outlives
+/// the scope in which it was created. The mutex lives as long as the guard.
 #[must_use = "a guard that is not bound to a name is dropped, and unlocks, at once"]
 pub struct ArcMutexGuard<T: ?Sized> {
     mutex: Arc<Mutex<T>>,
     locked: Here,
-    /// Is `Sync` only if the data is.
+    /// The guard is `Sync` only if the data is.
     data: PhantomData<T>,
 }
 
 impl<T: ?Sized> ArcMutexGuard<T> {
-    /// The guard of a mutex whose lock the caller has just acquired.
+    /// Creates the guard of a mutex whose lock the caller has just acquired.
     #[inline]
     #[track_caller]
     pub(super) fn new(mutex: &Arc<Mutex<T>>) -> Self {
@@ -253,7 +255,7 @@ impl<T: ?Sized> ArcMutexGuard<T> {
         }
     }
 
-    /// The mutex that is locked.
+    /// Returns the locked mutex.
     ///
     /// # Examples
     ///
@@ -285,7 +287,7 @@ impl<T: ?Sized> ArcMutexGuard<T> {
         Arc::clone(&guard.mutex)
     }
 
-    /// Unlocks the mutex while `run` runs: see [`MutexGuard::unlocked`].
+    /// Unlocks the mutex while `run` is called: see [`MutexGuard::unlocked`].
     ///
     /// # Examples
     ///
@@ -317,7 +319,7 @@ impl<T: ?Sized> Deref for ArcMutexGuard<T> {
 impl<T: ?Sized> DerefMut for ArcMutexGuard<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the guard holds the lock, and the result borrows the guard for itself alone.
+        // SAFETY: the guard holds the lock, and the result borrows the guard mutably.
         self.mutex.data.with_mut(|data| unsafe { &mut *data })
     }
 }
@@ -337,17 +339,17 @@ pub struct MappedMutexGuard<'a, T: ?Sized> {
     data: PhantomData<&'a mut T>,
 }
 
-// SAFETY: it is a `&mut T`, and the lock may be released by any thread.
+// SAFETY: the guard is a `&mut T`, and any thread may release the lock.
 unsafe impl<T: ?Sized + Send> Send for MappedMutexGuard<'_, T> {}
-// SAFETY: all that a shared one gives is a `&T`.
+// SAFETY: a shared guard gives access to a `&T` only.
 unsafe impl<T: ?Sized + Sync> Sync for MappedMutexGuard<'_, T> {}
 
 impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
-    /// A guard of a part of the part: see [`MutexGuard::map`].
+    /// Returns a guard of a part of the part: see [`MutexGuard::map`].
     ///
     /// # Panics
     ///
-    /// If `part` panics. The mutex is unlocked then.
+    /// If `part` panics. Then the mutex is unlocked.
     ///
     /// # Examples
     ///
@@ -366,7 +368,7 @@ impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
         guard.mapped(part)
     }
 
-    /// A guard of a part of the part, if `part` finds one: see [`MutexGuard::try_map`].
+    /// Returns a guard of a part of the part, if `part` finds one: see [`MutexGuard::try_map`].
     ///
     /// # Errors
     ///
@@ -374,7 +376,7 @@ impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
     ///
     /// # Panics
     ///
-    /// If `part` panics. The mutex is unlocked then.
+    /// If `part` panics. Then the mutex is unlocked.
     ///
     /// # Examples
     ///
@@ -396,7 +398,8 @@ impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
         }
     }
 
-    /// A guard of a part of the part, if `part` finds one: see [`MutexGuard::try_map_or_err`].
+    /// Returns a guard of a part of the part, if `part` finds one: see
+    /// [`MutexGuard::try_map_or_err`].
     ///
     /// # Errors
     ///
@@ -404,7 +407,7 @@ impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
     ///
     /// # Panics
     ///
-    /// If `part` panics. The mutex is unlocked then.
+    /// If `part` panics. Then the mutex is unlocked.
     ///
     /// # Examples
     ///
@@ -426,7 +429,7 @@ impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
         }
     }
 
-    /// The guard of a part of this guard's data.
+    /// Returns the guard of a part of this guard's data.
     fn mapped<U: ?Sized>(self, part: NonNull<U>) -> MappedMutexGuard<'a, U> {
         MappedMutexGuard {
             part,
@@ -449,15 +452,15 @@ impl<T: ?Sized> Deref for MappedMutexGuard<'_, T> {
 impl<T: ?Sized> DerefMut for MappedMutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the guard holds the lock, and the result borrows the guard for itself alone.
+        // SAFETY: the guard holds the lock, and the result borrows the guard mutably.
         unsafe { self.part.as_mut() }
     }
 }
 
-/// What all guards of data have, as std's do.
+/// The traits that all guards of data implement, as std's guards do.
 macro_rules! as_the_data {
     ($($Guard:ty),*) => {$(
-        // A panic under a guard poisons nothing: see `Mutex`.
+        // A panic while a guard is held poisons nothing: see `Mutex`.
         impl<T: ?Sized> UnwindSafe for $Guard {}
         impl<T: ?Sized> RefUnwindSafe for $Guard {}
 
@@ -477,7 +480,7 @@ macro_rules! as_the_data {
 
 as_the_data!(MutexGuard<'_, T>, ArcMutexGuard<T>, MappedMutexGuard<'_, T>);
 
-/// A mutex is given up whole: it has one level.
+/// A mutex has only one level to release.
 macro_rules! suspendable {
     ($($Guard:ty),*) => {$(
         impl<T: ?Sized> Suspendable for $Guard {
@@ -499,7 +502,7 @@ macro_rules! suspendable {
 
 suspendable!(MutexGuard<'_, T>, ArcMutexGuard<T>);
 
-/// Releases a lock that nobody else can release.
+/// Releases a lock that only the caller can release.
 pub(super) struct Unlock<'a> {
     lock: &'a Watched,
     here: Here,
@@ -526,7 +529,7 @@ impl Drop for Unlock<'_> {
     }
 }
 
-/// Acquires a lock when it is dropped.
+/// Acquires a lock when dropped.
 pub(super) struct Relock<'a> {
     lock: &'a Watched,
     here: Here,
