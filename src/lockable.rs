@@ -5,6 +5,7 @@ pub(crate) mod sealed {
     use crate::deadline::Deadline;
     use crate::error::ReleaseError;
     use crate::observe::{Act, Object};
+    use crate::sync::one_step;
 
     /// Something that can be acquired and released. The names are not those of the public methods,
     /// so that a bound on [`Guarded`](crate::Guarded) hides none of a user's traits.
@@ -27,7 +28,7 @@ pub(crate) mod sealed {
         /// Acquires, blocking until `deadline`, which is computed only if the first attempt fails.
         #[inline]
         fn acquire_by(&self, deadline: impl FnOnce() -> Deadline) -> bool {
-            self.attempt() || self.acquire_slow(deadline())
+            (!one_step() && self.attempt()) || self.acquire_slow(deadline())
         }
 
         /// Like [`acquire_by`](Self::acquire_by), as part of the public method `method`.

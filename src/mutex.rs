@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::deadline::Deadline;
 use crate::observe::{Act, Here, Object};
 use crate::raw;
-use crate::sync::{UnsafeCell, const_fn};
+use crate::sync::{UnsafeCell, const_fn, one_step};
 use guard::{Relock, Unlock};
 
 pub use guard::{ArcMutexGuard, MappedMutexGuard, MutexGuard};
@@ -468,6 +468,6 @@ impl Watched {
     #[track_caller]
     fn acquire_by(&self, method: &'static str, deadline: impl FnOnce() -> Deadline) -> bool {
         let call = self.object.call(Act::Take, method);
-        call.ends(self.raw.try_acquire() || self.raw.acquire_slow(deadline()))
+        call.ends((!one_step() && self.raw.try_acquire()) || self.raw.acquire_slow(deadline()))
     }
 }

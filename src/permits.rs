@@ -305,7 +305,10 @@ macro_rules! several {
             ) -> bool {
                 assert!(n <= self.most(), "more permits than there can be");
                 let call = self.object.call_with(Act::Take, method, u64::from(n));
-                call.ends(self.permits.try_acquire(n) || self.permits.acquire_slow(n, deadline()))
+                call.ends(
+                    (!one_step() && self.permits.try_acquire(n))
+                        || self.permits.acquire_slow(n, deadline()),
+                )
             }
         }
 

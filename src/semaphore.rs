@@ -13,7 +13,7 @@ use crate::observe::{Act, GUARD_DROPPED, Here, Object};
 use crate::permits::sealed::Counted;
 use crate::permits::{Permits, several};
 use crate::raw;
-use crate::sync::const_fn;
+use crate::sync::{const_fn, one_step};
 
 /// The common methods of the two semaphores: everything except the constructors, and the limit of a
 /// release.

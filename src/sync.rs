@@ -7,8 +7,8 @@ pub(crate) use imp::AtomicU64;
 pub(crate) use imp::{AtomicU32, UnsafeCell, thread_id};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) use {
-    execution::{begin, deadlocked, unless_deadlocked, with_kept},
-    imp::{StepWord, Within, leave_out, look, peek, thread},
+    execution::{Which, begin, choose, deadlocked, one_step, unless_deadlocked, with_kept},
+    imp::{Either, StepWord, Within, either, leave_out, look, peek, thread},
 };
 
 pub(crate) use core::sync::atomic::Ordering;
@@ -37,6 +37,26 @@ macro_rules! const_fn {
 }
 
 pub(crate) use const_fn;
+
+/// Keeps the items that are for a checker alone, or those that are for the real machine alone.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+macro_rules! modelled {
+    ({ $($modelled:item)* } else { $($native:item)* }) => { $($modelled)* };
+}
+
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+macro_rules! modelled {
+    ({ $($modelled:item)* } else { $($native:item)* }) => { $($native)* };
+}
+
+pub(crate) use modelled;
+
+/// Whether each call of a primitive is one step, as a check may choose.
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+#[inline(always)]
+pub(crate) const fn one_step() -> bool {
+    false
+}
 
 /// The next of the identities that [`thread_id`] gives out: never 0, and none twice.
 #[cold]
@@ -98,7 +118,7 @@ pub(crate) fn fetch_update_from(
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 mod execution {
     use std::any::Any;
-    use std::cell::{RefCell, UnsafeCell};
+    use std::cell::{Cell, RefCell, UnsafeCell};
     use std::mem::ManuallyDrop;
     use std::rc::Rc;
 
@@ -111,6 +131,27 @@ mod execution {
     thread_local! {
         // All the threads of a model run on one thread of the system, one at a time.
         static EXECUTION: RefCell<Execution> = RefCell::default();
+    }
+
+    thread_local! {
+        static ONE_STEP: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Either of the two.
+    pub(crate) enum Which<C, S> {
+        Code(C),
+        Steps(S),
+    }
+
+    /// For the execution that begins.
+    pub(crate) fn choose(one_step: bool) {
+        ONE_STEP.set(one_step);
+    }
+
+    /// Whether each call of a primitive is one step of its specification: the one place where that
+    /// is decided. Otherwise its code is run.
+    pub(crate) fn one_step() -> bool {
+        ONE_STEP.get()
     }
 
     /// Begins an execution: nothing is kept, and there is no deadlock.
@@ -215,7 +256,7 @@ mod cell {
 mod imp {
     use loom::sync::atomic;
 
-    use super::Ordering;
+    use super::{Ordering, Which};
     use crate::observe::{Act, inner};
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::thread;
@@ -495,6 +536,37 @@ mod imp {
         }
     }
 
+    /// A primitive's own code, or its steps: the one that the check asks for. Each is known to loom
+    /// when it is made.
+    pub(crate) struct Either<C, S>(pub(crate) Which<C, S>);
+
+    impl<C, S> Either<C, S> {
+        pub(crate) fn which(&self) -> Which<&C, &S> {
+            match &self.0 {
+                Which::Code(code) => Which::Code(code),
+                Which::Steps(steps) => Which::Steps(steps),
+            }
+        }
+
+        pub(crate) fn which_mut(&mut self) -> Which<&mut C, &mut S> {
+            match &mut self.0 {
+                Which::Code(code) => Which::Code(code),
+                Which::Steps(steps) => Which::Steps(steps),
+            }
+        }
+    }
+
+    macro_rules! either {
+        ($code:expr, $steps:expr) => {
+            $crate::sync::Either(if $crate::sync::one_step() {
+                $crate::sync::Which::Steps($steps)
+            } else {
+                $crate::sync::Which::Code($code)
+            })
+        };
+    }
+    pub(crate) use either;
+
     /// Leaves out the executions that differ from this one only in what comes from here on.
     pub(crate) fn leave_out() {
         loom::skip_branch();
@@ -528,6 +600,7 @@ mod imp {
 /// shuttle: random interleavings of more threads than loom can do, sequentially consistent.
 #[cfg(all(shuttle, feature = "shuttle", not(all(loom, feature = "loom"))))]
 mod imp {
+    use super::Which;
     pub(crate) use super::cell::UnsafeCell;
     pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64};
     pub(crate) use shuttle::thread;
@@ -593,6 +666,33 @@ mod imp {
             Within(&other.shown)
         }
     }
+
+    /// A primitive's own code, and its steps. It may be a static, which is made before it is known
+    /// which of the two the check asks for.
+    pub(crate) struct Either<C, S>(pub(crate) C, pub(crate) S);
+
+    impl<C, S> Either<C, S> {
+        pub(crate) fn which(&self) -> Which<&C, &S> {
+            match super::one_step() {
+                false => Which::Code(&self.0),
+                true => Which::Steps(&self.1),
+            }
+        }
+
+        pub(crate) fn which_mut(&mut self) -> Which<&mut C, &mut S> {
+            match super::one_step() {
+                false => Which::Code(&mut self.0),
+                true => Which::Steps(&mut self.1),
+            }
+        }
+    }
+
+    macro_rules! either {
+        ($code:expr, $steps:expr) => {
+            $crate::sync::Either($code, $steps)
+        };
+    }
+    pub(crate) use either;
 
     /// See loom's: each execution is chosen by itself.
     pub(crate) fn leave_out() {}

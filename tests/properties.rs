@@ -188,7 +188,7 @@ mod permits {
 
     impl Model for spec::Semaphore {
         fn acquire(&mut self) -> bool {
-            match spec::terms::now(self, ME, &spec::semaphore::Call::Acquire(Patience::No)) {
+            match spec::terms::now(self, ME, &spec::semaphore::Call::Acquire(Patience::No, 1)) {
                 spec::lock::Answer::Acquired(acquired) => acquired,
                 other => unreachable!("{other:?}"),
             }
@@ -409,6 +409,7 @@ mod rlock {
             match spec::terms::now(&mut self.0, who as spec::Thread, &call) {
                 spec::lock::Answer::Acquired(acquired) => Said::Acquired(acquired),
                 spec::lock::Answer::Released(released) => Said::Released(released),
+                spec::lock::Answer::Drained(_) => unreachable!("it is no semaphore"),
             }
         }
 

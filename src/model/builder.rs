@@ -41,6 +41,7 @@ impl Builder {
                 spurious_wakeups: 0,
                 wake_order: WakeOrder::FirstIn,
                 polls: false,
+                one_step: false,
                 seed: 0,
                 pct: None,
                 replay: None,
@@ -90,6 +91,18 @@ impl Builder {
     /// it polls for a while; a model leaves that out, as what polling finds a waiter finds without.
     pub fn polls(mut self, polls: bool) -> Self {
         self.settings.polls = polls;
+        self
+    }
+
+    /// loom and shuttle: each call of a primitive is one step of its specification, and not the many
+    /// accesses of its code (not if not said). That takes far fewer executions, so that larger bodies
+    /// can be checked without a bound.
+    ///
+    /// Nothing is missed by it, as far as it was tried: the tests of this crate run thousands of
+    /// generated programs with both, and what the code does, the specification has to allow. There is
+    /// no wake-up for nothing then, and no order of wake-ups to choose.
+    pub fn one_step(mut self, one_step: bool) -> Self {
+        self.settings.one_step = one_step;
         self
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) spurious_wakeups: usize,
     pub(crate) wake_order: WakeOrder,
     pub(crate) polls: bool,
+    /// Whether a call of a primitive is a step of its specification.
+    pub(crate) one_step: bool,
     pub(crate) seed: u64,
     pub(crate) pct: Option<usize>,
     pub(crate) replay: Option<String>,

@@ -4,6 +4,8 @@
 //!
 //! The files above give each machine its public face: names, guards, errors, documentation.
 
+use crate::sync::modelled;
+
 pub(crate) mod barrier;
 mod event;
 mod lock;
@@ -13,10 +15,19 @@ mod rlock;
 mod semaphore;
 mod waiters;
 
-pub(crate) use barrier::Barrier;
-pub(crate) use event::Event;
-pub(crate) use lock::Lock;
+modelled!({
+    mod switch;
+
+    pub(crate) use switch::{Barrier, Event, Lock, Permits, RLock, Waiters};
+} else {
+    pub(crate) use barrier::Barrier;
+    pub(crate) use event::Event;
+    pub(crate) use lock::Lock;
+    pub(crate) use rlock::RLock;
+    pub(crate) use semaphore::Permits;
+    pub(crate) use waiters::Waiters;
+});
+
 pub(crate) use owner::NOBODY;
-pub(crate) use rlock::RLock;
-pub(crate) use semaphore::{MAX_VALUE, Permits};
-pub(crate) use waiters::{NotHeld, Waiters};
+pub(crate) use semaphore::MAX_VALUE;
+pub(crate) use waiters::NotHeld;

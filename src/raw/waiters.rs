@@ -96,22 +96,12 @@ impl Waiters {
     pub(crate) fn wait_for<L: Suspendable>(
         &self,
         lock: &mut L,
-        mut predicate: impl FnMut(&mut L) -> bool,
+        predicate: impl FnMut(&mut L) -> bool,
         deadline: impl FnOnce() -> Deadline,
     ) -> Result<bool, NotHeld> {
-        if predicate(lock) {
-            return Ok(true);
-        }
-        let deadline = deadline();
-        loop {
-            let notified = self.wait(lock, deadline)?;
-            if predicate(lock) {
-                return Ok(true);
-            }
-            if !notified || deadline.has_passed() {
-                return Ok(false);
-            }
-        }
+        wait_for(lock, predicate, deadline, |lock, deadline| {
+            self.wait(lock, deadline)
+        })
     }
 
     /// Notifies the first `n` waiters, and returns how many there were.
@@ -132,5 +122,28 @@ impl Waiters {
             _several => queue::WOKEN_TOGETHER,
         };
         locked.wake(n, message)
+    }
+}
+
+/// What [`Waiters::wait_for`] does, whichever `wait` it is made of.
+#[inline]
+pub(super) fn wait_for<L>(
+    lock: &mut L,
+    mut predicate: impl FnMut(&mut L) -> bool,
+    deadline: impl FnOnce() -> Deadline,
+    wait: impl Fn(&L, Deadline) -> Result<bool, NotHeld>,
+) -> Result<bool, NotHeld> {
+    if predicate(lock) {
+        return Ok(true);
+    }
+    let deadline = deadline();
+    loop {
+        let notified = wait(lock, deadline)?;
+        if predicate(lock) {
+            return Ok(true);
+        }
+        if !notified || deadline.has_passed() {
+            return Ok(false);
+        }
     }
 }

@@ -54,6 +54,11 @@ impl Condition {
         self.waiting.len()
     }
 
+    /// Whether some have been notified that have yet to go on.
+    pub(crate) fn any_notified(&self) -> bool {
+        !self.notified.is_empty()
+    }
+
     /// As [`Object::step`](super::Object::step), on the condition and its lock.
     ///
     /// What is published and seen is so by the lock: a wait gives it up as a release does, and has

@@ -19,6 +19,8 @@ pub(crate) enum Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Acquired(bool),
+    /// Of a semaphore: so many permits.
+    Drained(u32),
     Released(Result<(), ReleaseError>),
 }
 

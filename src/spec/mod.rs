@@ -31,6 +31,7 @@
 pub(crate) mod barrier;
 pub(crate) mod condition;
 pub(crate) mod event;
+pub(crate) mod line;
 pub(crate) mod lock;
 mod rlock;
 pub(crate) mod semaphore;
@@ -39,6 +40,7 @@ pub(crate) mod terms;
 pub(crate) use barrier::Barrier;
 pub(crate) use condition::{Condition, Lockable};
 pub(crate) use event::Event;
+pub(crate) use line::Line;
 pub(crate) use lock::Lock;
 pub(crate) use rlock::RLock;
 pub(crate) use semaphore::Semaphore;

@@ -30,6 +30,11 @@ impl RLock {
         self.owner == Some(me)
     }
 
+    /// What its owner does alone, for another number of levels.
+    pub(crate) fn set_levels(&mut self, levels: u32) {
+        self.levels = levels;
+    }
+
     pub(crate) fn recursion_count(&self, me: Thread) -> u32 {
         if self.is_owned(me) { self.levels } else { 0 }
     }

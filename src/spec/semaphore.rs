@@ -10,11 +10,16 @@ pub(crate) struct Semaphore {
     /// How many there may be, and the error of a release that would exceed it.
     limit: u32,
     past_limit: ReleaseError,
+    /// Whether a thread has had to wait for several.
+    several: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
-    Acquire(Patience),
+    /// So many permits at once, or none.
+    Acquire(Patience, u32),
+    /// All permits that there are.
+    Drain,
     /// So many permits at once.
     Release(u32),
 }
@@ -27,6 +32,7 @@ impl Semaphore {
             permits,
             limit,
             past_limit,
+            several: false,
         }
     }
 
@@ -47,12 +53,19 @@ impl Object for Semaphore {
     fn step(&mut self, _me: Thread, call: &Call) -> Option<Step<Call, Answer>> {
         match *call {
             // What was done before a release is there to see after the acquires that follow it.
-            Call::Acquire(_) if self.permits > 0 => {
-                self.permits -= 1;
+            Call::Acquire(_, n) if self.permits >= n => {
+                self.permits -= n;
                 Some(Step::returns(Answer::Acquired(true)).seeing())
             }
-            Call::Acquire(Patience::Forever) => None,
-            Call::Acquire(Patience::Timed | Patience::No) => {
+            Call::Acquire(Patience::Forever, n) => {
+                self.several |= n > 1;
+                None
+            }
+            Call::Drain => {
+                let permits = std::mem::take(&mut self.permits);
+                Some(Step::returns(Answer::Drained(permits)).seeing())
+            }
+            Call::Acquire(Patience::Timed | Patience::No, _) => {
                 Some(Step::returns(Answer::Acquired(false)))
             }
             Call::Release(0) => Some(refused(ReleaseError::ZeroPermits)),
@@ -68,7 +81,11 @@ impl Object for Semaphore {
     }
 
     fn room(&self) -> usize {
-        self.permits as usize
+        match self.several {
+            // Who comes first may want more than there are, and who comes next may not.
+            true if self.permits > 0 => usize::MAX,
+            _ => self.permits as usize,
+        }
     }
 
     fn shown(&self) -> u32 {

@@ -6,6 +6,7 @@ use super::locks::{Lock, RLock};
 use super::whole::{Ends, Whole};
 use crate::error::NotOwnerError;
 use crate::spec::condition::{Answer, Call};
+use crate::spec::line;
 use crate::spec::{self, Lockable, Object, Patience};
 use crate::sync::{Ordering, StepWord, const_fn};
 
@@ -84,6 +85,40 @@ impl Waiters {
         match self.call(lock, Patience::No, Call::Notify(n)) {
             Answer::Notified(notified) => notified,
             Answer::Waited(_) => unreachable!("it was a notification"),
+        }
+    }
+}
+
+/// Those who wait, having given up a lock of any kind: a step for each of coming and waiting.
+pub struct Line(Whole<spec::Line>);
+
+impl Line {
+    const_fn! {
+        pub fn new() -> Self {
+            Self(Whole::new(spec::Line::new(), 0))
+        }
+    }
+
+    pub fn len(&self) -> u32 {
+        self.0.look(Ordering::Relaxed)
+    }
+
+    /// Is one of them from here on.
+    pub fn come(&self) {
+        self.0.call(Patience::No, line::Call::Come);
+    }
+
+    /// Waits, having come, and returns whether it was notified.
+    pub fn wait(&self, patience: Patience) -> bool {
+        let answer = self.0.call(patience, line::Call::Wait(patience));
+        answer == line::Answer::WasNotified(true)
+    }
+
+    /// Notifies the first `n`, and returns how many there were.
+    pub fn notify(&self, n: usize) -> usize {
+        match self.0.call(Patience::No, line::Call::Notify(n)) {
+            line::Answer::Notified(number) => number,
+            _ => unreachable!("it was a notification"),
         }
     }
 }

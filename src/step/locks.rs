@@ -38,8 +38,16 @@ impl Permits {
     }
 
     /// Acquires, and returns whether it did.
-    pub fn acquire(&self, patience: Patience) -> bool {
-        acquired(self.0.call(patience, semaphore::Call::Acquire(patience)))
+    pub fn acquire(&self, n: u32, patience: Patience) -> bool {
+        acquired(self.0.call(patience, semaphore::Call::Acquire(patience, n)))
+    }
+
+    /// Acquires all there are.
+    pub fn drain(&self) -> u32 {
+        match self.0.call(Patience::No, semaphore::Call::Drain) {
+            lock::Answer::Drained(permits) => permits,
+            _ => unreachable!("they were all taken"),
+        }
     }
 
     pub fn release(
@@ -85,6 +93,23 @@ impl RLock {
         })
     }
 
+    /// Releases all levels, and has their number.
+    pub fn release_save(&self) -> Option<u32> {
+        let levels = self.recursion_count();
+        self.0.aside(|state| {
+            if levels > 1 {
+                state.set_levels(1)
+            }
+        });
+        self.release().ok().map(|()| levels)
+    }
+
+    /// Acquires so many levels.
+    pub fn acquire_restore(&self, levels: u32) {
+        self.acquire(Patience::Forever);
+        self.0.aside(|state| state.set_levels(levels));
+    }
+
     /// A call that no other thread sees.
     fn aside(&self, call: lock::Call) -> lock::Answer {
         use spec::{Object, Then};
@@ -117,13 +142,13 @@ impl RLock {
 fn acquired(answer: lock::Answer) -> bool {
     match answer {
         lock::Answer::Acquired(acquired) => acquired,
-        lock::Answer::Released(_) => unreachable!("it was acquired"),
+        _ => unreachable!("it was acquired"),
     }
 }
 
 fn released(answer: lock::Answer) -> Result<(), ReleaseError> {
     match answer {
         lock::Answer::Released(released) => released,
-        lock::Answer::Acquired(_) => unreachable!("it was released"),
+        _ => unreachable!("it was released"),
     }
 }

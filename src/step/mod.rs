@@ -34,7 +34,7 @@ mod locks;
 mod whole;
 
 pub use barrier::Barrier;
-pub use condition::{ConditionLock, Waiters};
+pub use condition::{ConditionLock, Line, Waiters};
 pub use event::Event;
 pub use locks::{Lock, Permits, RLock};
 pub use whole::begin;
@@ -172,12 +172,12 @@ mod tests {
                     if release {
                         permits.release(1, 9, ReleaseError::Overflow).unwrap();
                     } else {
-                        permits.acquire(Forever);
+                        permits.acquire(1, Forever);
                     }
                 });
                 let (permits, cell) = &*shared;
                 let done = if release { 3 } else { 1 };
-                if permits.value() == done && permits.acquire(Forever) {
+                if permits.value() == done && permits.acquire(1, Forever) {
                     cell.with(|it| assert_eq!(*it, 1));
                 }
                 other.join().unwrap();

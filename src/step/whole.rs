@@ -1,10 +1,12 @@
 //! A primitive that takes whole steps: what all of them have in common.
 
 use crate::futex::modelled::park;
+use crate::observe;
 use crate::spec::{Object, Order, Patience, Step, Then, Thread};
 use crate::sync::{Ordering, StepWord, Within, const_fn, leave_out, thread, thread_id};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 thread_local! {
     static LEAVES_OUT: Cell<bool> = const { Cell::new(false) };
@@ -32,6 +34,8 @@ struct Hidden<O> {
 
 struct Sleeper {
     who: Thread,
+    /// As whom the trace knows it.
+    number: usize,
     thread: thread::Thread,
     parked: bool,
     /// It may go on.
@@ -39,6 +43,10 @@ struct Sleeper {
     /// It was unparked before it had parked.
     token: bool,
 }
+
+// A panic leaves no step half done.
+impl<O> UnwindSafe for Whole<O> {}
+impl<O> RefUnwindSafe for Whole<O> {}
 
 // SAFETY: all threads of a model run on one thread of the system, one at a time. They switch at the
 // checker's own operations, none of which is called with `hidden` borrowed.
@@ -181,6 +189,7 @@ impl<O: Object> Whole<O> {
                 }
                 hidden.sleepers[at].parked = true;
             }
+            observe::sleeps();
             park();
         }
     }
@@ -201,6 +210,7 @@ impl<O: Object> Hidden<O> {
     fn sleep(&mut self, me: Thread) {
         self.sleepers.push(Sleeper {
             who: me,
+            number: observe::thread::me(),
             thread: thread::current(),
             parked: false,
             up: false,
@@ -247,6 +257,7 @@ impl<O: Object> Hidden<O> {
     fn up(&mut self, who: Thread, sees: bool) -> Option<thread::Thread> {
         let at = self.sleeper(who).expect("who waits sleeps");
         let sleeper = &mut self.sleepers[at];
+        observe::wakes(sleeper.number);
         sleeper.up = true;
         sleeper.token = sees && !sleeper.parked;
         (sleeper.parked || sees).then(|| sleeper.thread.clone())

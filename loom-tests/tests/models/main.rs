@@ -12,6 +12,7 @@ mod event;
 mod freed;
 mod lock;
 mod mutex;
+mod one_step;
 mod permits;
 mod programs;
 mod reports;

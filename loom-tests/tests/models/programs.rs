@@ -27,7 +27,10 @@ fn counter_race<T: Send + Sync + 'static>(
     }
 }
 
-fn locked_counter_race(threads: usize, rounds: usize) -> impl Fn() + Send + Sync + 'static {
+pub(crate) fn locked_counter_race(
+    threads: usize,
+    rounds: usize,
+) -> impl Fn() + Send + Sync + 'static {
     counter_race(
         threads,
         rounds,
@@ -140,7 +143,7 @@ impl Toilet {
     }
 }
 
-fn toilet(people: usize, stalls: u32) -> impl Fn() + Send + Sync + 'static {
+pub(crate) fn toilet(people: usize, stalls: u32) -> impl Fn() + Send + Sync + 'static {
     move || {
         let toilet = Toilet::new(stalls, stalls);
         let others: Vec<_> = (1..people).map(|_| spawn(&toilet, Toilet::visit)).collect();
@@ -207,7 +210,7 @@ impl Light {
     }
 }
 
-fn traffic_light(builder: &Builder, cars: usize) {
+pub(crate) fn traffic_light(builder: &Builder, cars: usize) {
     explore_both_with(builder, move || {
         let light = Light::new();
         let cars: Vec<_> = (0..cars).map(|_| spawn(&light, Light::drive)).collect();

@@ -6,18 +6,18 @@ use racefree_loom::step::{self, ConditionLock, Patience::Forever, Patience::No, 
 use racefree_loom::{BrokenBarrierError, NotOwnerError, ReleaseError};
 
 macro_rules! acquire {
-    ($Type:ident) => {
+    ($Type:ident $(, $n:literal)?) => {
         impl $Type {
             pub(crate) fn acquire(&self) {
-                self.0.acquire(Forever);
+                self.0.acquire($($n,)? Forever);
             }
 
             pub(crate) fn try_acquire(&self) -> bool {
-                self.0.acquire(No)
+                self.0.acquire($($n,)? No)
             }
 
             pub(crate) fn acquire_timeout(&self, _: Duration) -> bool {
-                self.0.acquire(Timed)
+                self.0.acquire($($n,)? Timed)
             }
         }
     };
@@ -69,7 +69,7 @@ impl RLock {
 
 pub(crate) struct Semaphore(step::Permits);
 
-acquire!(Semaphore);
+acquire!(Semaphore, 1);
 
 impl Semaphore {
     pub(crate) fn new(value: u32) -> Self {
@@ -92,7 +92,7 @@ impl Semaphore {
 
 pub(crate) struct BoundedSemaphore(step::Permits, u32);
 
-acquire!(BoundedSemaphore);
+acquire!(BoundedSemaphore, 1);
 
 impl BoundedSemaphore {
     pub(crate) fn new(value: u32) -> Self {

@@ -100,6 +100,7 @@ fn attempt(
     until: Option<Instant>,
 ) -> Attempt {
     let config = settings.futex();
+    let one_step = settings.one_step;
     let mut checker = loom::model::Builder::new();
     // loom's own limits on executions and time end a check early and in silence, and come from
     // the environment: what is explored is to be said in the code alone.
@@ -114,6 +115,8 @@ fn attempt(
     let result = panics::caught(&HOOK, move || {
         checker.check(move || {
             crate::futex::modelled::begin(config);
+            crate::sync::choose(one_step);
+            crate::step::begin(one_step && bound.is_none());
             let number = this.begin();
             match until {
                 Some(until) if Instant::now() > until => panic::resume_unwind(Box::new(OutOfTime)),

@@ -268,6 +268,7 @@ fn attempt_here<S: Scheduler + 'static>(
         log: log.clone(),
     };
     let futex = settings.futex();
+    let one_step = settings.one_step;
     let _watching = run.watch();
     let this = run.clone();
     FAILED.set(Some(log.clone()));
@@ -278,6 +279,8 @@ fn attempt_here<S: Scheduler + 'static>(
             let last = Arc::new(this.clone());
             let _ = thread::spawn(move || last_of_all(&last));
             crate::futex::modelled::begin(futex);
+            crate::sync::choose(one_step);
+            crate::step::begin(false);
             this.begin();
             stopping(|| this.body());
         })
