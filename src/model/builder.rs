@@ -95,12 +95,15 @@ impl Builder {
     }
 
     /// loom and shuttle: each call of a primitive is one step of its specification, and not the many
-    /// accesses of its code (not if not said). That takes far fewer executions, so that larger bodies
-    /// can be checked without a bound.
+    /// accesses of its code (not if not said). A wait on a condition is a few steps. That takes far
+    /// fewer executions, so larger bodies can be checked without a bound.
     ///
-    /// Nothing is missed by it, as far as it was tried: the tests of this crate run thousands of
-    /// generated programs with both, and what the code does, the specification has to allow. There is
-    /// no wake-up for nothing then, and no order of wake-ups to choose.
+    /// What the code does, the specification has to allow: the tests of this crate run generated
+    /// programs with both, and compare the outcomes. Not among them yet are the steps in which the
+    /// conditions wait here, acquires of several permits, and `drain`.
+    ///
+    /// [`wake_order`](Self::wake_order), [`spurious_wakeups`](Self::spurious_wakeups) and
+    /// [`polls`](Self::polls) have no effect then.
     pub fn one_step(mut self, one_step: bool) -> Self {
         self.settings.one_step = one_step;
         self

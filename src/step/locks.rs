@@ -98,7 +98,7 @@ impl RLock {
         let levels = self.recursion_count();
         self.0.aside(|state| {
             if levels > 1 {
-                state.set_levels(1)
+                state.set_levels(1);
             }
         });
         self.release().ok().map(|()| levels)

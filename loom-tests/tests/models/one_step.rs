@@ -40,13 +40,23 @@ fn counter_3_by_2() {
 }
 
 #[test]
-fn toilet_4_on_3() {
-    explore_with(&one_step(), toilet(4, 3));
+fn counter_2_by_2() {
+    explore_with(&one_step(), locked_counter_race(2, 2));
 }
 
 #[test]
-fn traffic_light_2_cars() {
-    traffic_light(&one_step(), 2);
+fn counter_3_by_1() {
+    explore_with(&one_step(), locked_counter_race(3, 1));
+}
+
+#[test]
+fn toilet_3_on_2() {
+    explore_with(&one_step(), toilet(3, 2));
+}
+
+#[test]
+fn traffic_light_1_car() {
+    traffic_light(&one_step(), 1);
 }
 
 /// A buffer for one item.
