@@ -351,7 +351,7 @@ fn reset_during_the_action() {
 /// nobody is told to lead who is not there, and the next round passes.
 #[test]
 fn reset_of_a_round_that_is_complete_during_the_action() {
-    explore_both_with(&bound(3, None), || {
+    explore_both_with(&bound(3, Some(4)), || {
         let barrier = Arc::new(Barrier::new(1).with_action(|| {}));
         let other = spawn(&barrier, |barrier| barrier.wait());
         let resets = spawn(&barrier, Barrier::reset);
