@@ -56,8 +56,8 @@ struct Arguments {
     /// Forget the results of earlier runs.
     #[arg(long)]
     fresh: bool,
-    /// Let a result count as long as the broken file has not changed, whatever else has: its callers,
-    /// what it calls, the models.
+    /// Let a result count as long as the code of the broken file has not changed, whatever else has:
+    /// its comments, its callers, what it calls, the models.
     #[arg(long)]
     keep: bool,
 }
@@ -218,14 +218,16 @@ fn jobs(root: &Path, mutants: Vec<Mutant>, deep: bool) -> Result<Vec<Job>> {
     let jobs = mutants.into_iter().map(|mutant| {
         let source = fs::read_to_string(root.join(&mutant.file))?;
         let broken = mutant.apply(&source);
-        let key = |mut hash: Hash| {
+        let key = |mut hash: Hash, text: &str| {
             hash.add(mutant.file.as_bytes());
-            hash.add(broken.as_bytes());
+            hash.add(text.as_bytes());
             format!("{:016x}", hash.0)
         };
+        let is_code = |line: &&str| !line.trim_start().starts_with("//");
+        let code: Vec<&str> = broken.lines().filter(is_code).collect();
         Ok(Job {
-            key: key(inputs),
-            file_key: key(Hash::default()),
+            key: key(inputs, &broken),
+            file_key: key(Hash::default(), &code.join("\n")),
             mutant,
             source,
         })
