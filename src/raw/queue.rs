@@ -446,3 +446,29 @@ impl Drop for Stays {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Builder, sync::Arc, thread};
+    use std::time::Duration;
+
+    /// At rest the word is the epoch alone: as many wakes as took a waiter out.
+    #[test]
+    fn at_rest_the_word_is_the_epoch() {
+        Builder::new().check(|| {
+            let queue = Arc::new(Queue::new());
+            let waiter = thread::spawn({
+                let queue = Arc::clone(&queue);
+                let until = || Deadline::after(Duration::from_millis(1));
+                move || queue.lock().wait(until).is_ok()
+            });
+            let woken = queue.lock().wake(1, WOKEN);
+            assert_eq!(waiter.join().unwrap(), woken == 1);
+            let rest = EPOCH * woken as u32;
+            assert_eq!(queue.word.load(Ordering::Relaxed), rest);
+            assert!(!queue.has_waiters());
+            assert_eq!(queue.try_lock(), Ok(rest));
+        });
+    }
+}
