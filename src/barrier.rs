@@ -48,6 +48,7 @@ fn error(why: barrier::Message) -> BrokenBarrierError {
 /// indices.sort();
 /// assert_eq!(indices, [0, 1, 2]);
 /// ```
+#[doc(alias("CyclicBarrier", "pthread_barrier_t"))]
 pub struct Barrier {
     raw: raw::Barrier,
     timeout: Option<Duration>,
@@ -161,6 +162,7 @@ impl Barrier {
     /// });
     /// ```
     #[track_caller]
+    #[doc(alias("await", "pthread_barrier_wait"))]
     pub fn wait(&self) -> Result<usize, BrokenBarrierError> {
         self.wait_by("wait", || {
             self.timeout.map_or(Deadline::Never, Deadline::after)

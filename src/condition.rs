@@ -102,6 +102,7 @@ impl<L: sealed::Sealed<Lock: Guarded + ConditionLockable>> ConditionLock for L {
 /// });
 /// assert_eq!(items.into_inner(), 0);
 /// ```
+#[doc(alias = "Monitor")]
 pub struct Condition<L = RLock> {
     lock: L,
     waiters: raw::Waiters,
@@ -548,6 +549,7 @@ impl<L: ConditionLock> Condition<L> {
     /// ```
     #[inline]
     #[track_caller]
+    #[doc(alias("notify_one", "signal"))]
     pub fn notify(&self, n: usize) -> Result<(), NotOwnerError> {
         let call = self.object.call_with(Act::Wake, "notify", n as u64);
         call.ends(self.notify_waiters(n))
@@ -571,6 +573,7 @@ impl<L: ConditionLock> Condition<L> {
     /// ```
     #[inline]
     #[track_caller]
+    #[doc(alias = "broadcast")]
     pub fn notify_all(&self) -> Result<(), NotOwnerError> {
         let call = self.object.call(Act::Wake, "notify_all");
         call.ends(self.notify_waiters(queue::ALL))

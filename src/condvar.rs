@@ -111,6 +111,7 @@ guard_of_a_lock!(ArcGuard<L>);
 ///     not_empty.notify_one();
 /// });
 /// ```
+#[doc(alias("condition_variable", "pthread_cond_t"))]
 pub struct Condvar {
     waiters: raw::Waiters,
     object: Object,
@@ -165,6 +166,7 @@ impl Condvar {
     /// });
     /// ```
     #[track_caller]
+    #[doc(alias = "pthread_cond_wait")]
     pub fn wait<G: CondvarGuard>(&self, guard: &mut G) {
         self.wait_by(guard, Deadline::Never);
     }
@@ -215,6 +217,7 @@ impl Condvar {
     /// assert!(waited.timed_out());
     /// ```
     #[track_caller]
+    #[doc(alias = "pthread_cond_timedwait")]
     pub fn wait_until<G: CondvarGuard>(
         &self,
         guard: &mut G,
@@ -365,6 +368,7 @@ impl Condvar {
     /// ```
     #[inline]
     #[track_caller]
+    #[doc(alias("pthread_cond_signal", "Pulse"))]
     pub fn notify_one(&self) -> bool {
         let call = self.object.call(Act::Wake, "notify_one");
         call.ends(self.waiters.notify(1) > 0)
@@ -395,6 +399,7 @@ impl Condvar {
     /// ```
     #[inline]
     #[track_caller]
+    #[doc(alias("pthread_cond_broadcast", "PulseAll", "notify_waiters"))]
     pub fn notify_all(&self) -> usize {
         let call = self.object.call(Act::Wake, "notify_all");
         call.ends(self.waiters.notify(queue::ALL))

@@ -33,6 +33,7 @@ use crate::sync::const_fn;
 /// });
 /// assert!(ready.is_set());
 /// ```
+#[doc(alias("ManualResetEvent", "Gate"))]
 pub struct Event {
     raw: raw::Event,
     object: Object,
@@ -112,6 +113,7 @@ impl Event {
     /// ```
     #[inline]
     #[track_caller]
+    #[doc(alias = "reset")]
     pub fn clear(&self) {
         let call = self.object.call(Act::Reset, "clear");
         self.raw.clear();

@@ -141,6 +141,7 @@ impl<P: Guarded + fmt::Debug> fmt::Debug for Guard<'_, P> {
 /// assert_eq!(permits.value(), 2);
 /// ```
 #[must_use = "a guard that is not bound to a name is dropped, and releases, at once"]
+#[doc(alias("OwnedSemaphorePermit", "SemaphoreGuardArc"))]
 pub struct ArcGuard<P: Guarded> {
     primitive: Arc<P>,
     acquired: Here,
@@ -311,6 +312,7 @@ macro_rules! guards {
             /// ```
             #[inline]
             #[track_caller]
+            #[doc(alias("acquire_owned", "acquire_arc"))]
             pub fn guard_arc(self: &Arc<Self>) -> ArcGuard<Self> {
                 self.take("guard_arc", || Deadline::Never);
                 ArcGuard::new(self)
@@ -329,6 +331,7 @@ macro_rules! guards {
             /// ```
             #[inline]
             #[track_caller]
+            #[doc(alias("try_acquire_owned", "try_acquire_arc"))]
             pub fn try_guard_arc(self: &Arc<Self>) -> Option<ArcGuard<Self>> {
                 let acquired = self.try_take("try_guard_arc");
                 if acquired { Some(ArcGuard::new(self)) } else { None }

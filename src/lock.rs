@@ -38,6 +38,7 @@ use crate::sync::const_fn;
 /// LOCK.release()?;
 /// # Ok::<(), racefree::ReleaseError>(())
 /// ```
+#[doc(alias("mutex", "pthread_mutex_t"))]
 pub struct Lock {
     raw: raw::Lock,
     object: Object,

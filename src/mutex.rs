@@ -42,6 +42,7 @@ pub use guard::{ArcMutexGuard, MappedMutexGuard, MutexGuard};
 /// });
 /// assert_eq!(NAMES.lock().len(), 2);
 /// ```
+#[doc(alias("pthread_mutex_t", "synchronized"))]
 pub struct Mutex<T: ?Sized> {
     lock: Watched,
     data: UnsafeCell<T>,
@@ -175,6 +176,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     #[track_caller]
+    #[doc(alias("pthread_mutex_lock", "blocking_lock"))]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.lock.acquire("lock");
         MutexGuard::new(self)
@@ -192,6 +194,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     #[track_caller]
+    #[doc(alias = "pthread_mutex_trylock")]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let locked = self.lock.try_acquire("try_lock");
         if locked {
@@ -238,6 +241,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     #[track_caller]
+    #[doc(alias = "pthread_mutex_timedlock")]
     pub fn try_lock_until(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
         let deadline = || Deadline::At(deadline);
         let locked = self.lock.acquire_by("try_lock_until", deadline);
@@ -308,6 +312,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     #[track_caller]
+    #[doc(alias("lock_owned", "blocking_lock_owned"))]
     pub fn lock_arc(self: &Arc<Self>) -> ArcMutexGuard<T> {
         self.lock.acquire("lock_arc");
         ArcMutexGuard::new(self)
@@ -329,6 +334,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     #[track_caller]
+    #[doc(alias = "try_lock_owned")]
     pub fn try_lock_arc(self: &Arc<Self>) -> Option<ArcMutexGuard<T>> {
         let locked = self.lock.try_acquire("try_lock_arc");
         if locked {

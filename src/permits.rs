@@ -58,6 +58,7 @@ impl<S: sealed::Counted> sealed::Sealed for Arc<S> {}
 /// # drop(one);
 /// ```
 #[must_use = "a guard that is not bound to a name is dropped, and releases, at once"]
+#[doc(alias("SemaphorePermit", "OwnedSemaphorePermit"))]
 pub struct Permits<S: OfPermits> {
     semaphore: S,
     count: u32,
@@ -217,6 +218,7 @@ macro_rules! several {
             /// assert_eq!(semaphore.value(), 2);
             /// ```
             #[track_caller]
+            #[doc(alias = "acquire_many")]
             pub fn acquire_n(&self, n: u32) {
                 self.acquire_n_by("acquire_n", n, || Deadline::Never);
             }
@@ -238,6 +240,7 @@ macro_rules! several {
             /// ```
             #[track_caller]
             #[must_use = "the permits may not have been acquired"]
+            #[doc(alias("try_acquire_many", "forget_permits"))]
             pub fn try_acquire_n(&self, n: u32) -> bool {
                 self.acquire_n_by("try_acquire_n", n, || Deadline::Now)
             }
@@ -292,6 +295,7 @@ macro_rules! several {
             /// assert_eq!(semaphore.drain(), 0);
             /// ```
             #[track_caller]
+            #[doc(alias = "drain_permits")]
             pub fn drain(&self) -> u32 {
                 self.object.call(Act::Look, "drain").ends(self.permits.drain())
             }
@@ -338,6 +342,7 @@ macro_rules! several {
             /// assert_eq!(semaphore.value(), 3);
             /// ```
             #[track_caller]
+            #[doc(alias = "acquire_many")]
             pub fn guard_n(&self, n: u32) -> Permits<&Self> {
                 self.acquire_n(n);
                 Permits::new(self, n)
@@ -417,6 +422,7 @@ macro_rules! several {
             /// assert_eq!(semaphore.value(), 3);
             /// ```
             #[track_caller]
+            #[doc(alias = "acquire_many_owned")]
             pub fn guard_n_arc(self: &Arc<Self>, n: u32) -> Permits<Arc<Self>> {
                 self.acquire_n(n);
                 Permits::new(Arc::clone(self), n)
@@ -437,6 +443,7 @@ macro_rules! several {
             /// # drop(two);
             /// ```
             #[track_caller]
+            #[doc(alias = "try_acquire_many_owned")]
             pub fn try_guard_n_arc(self: &Arc<Self>, n: u32) -> Option<Permits<Arc<Self>>> {
                 if self.try_acquire_n(n) { Some(Permits::new(Arc::clone(self), n)) } else { None }
             }

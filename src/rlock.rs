@@ -36,6 +36,7 @@ use crate::sync::const_fn;
 /// drop(outer);
 /// assert!(!lock.locked());
 /// ```
+#[doc(alias("ReentrantLock", "ReentrantMutex", "Monitor", "recursive_mutex"))]
 pub struct RLock {
     raw: raw::RLock,
     object: Object,

@@ -35,6 +35,7 @@ macro_rules! semaphore {
             /// ```
             #[inline]
             #[track_caller]
+            #[doc(alias = "sem_wait")]
             pub fn acquire(&self) {
                 self.take("acquire", || Deadline::Never);
             }
@@ -54,6 +55,7 @@ macro_rules! semaphore {
             #[inline]
             #[must_use = "a permit may not have been acquired"]
             #[track_caller]
+            #[doc(alias = "sem_trywait")]
             pub fn try_acquire(&self) -> bool {
                 self.try_take("try_acquire")
             }
@@ -100,6 +102,7 @@ macro_rules! semaphore {
             #[inline]
             #[must_use = "a permit may not have been acquired"]
             #[track_caller]
+            #[doc(alias = "sem_timedwait")]
             pub fn acquire_until(&self, deadline: Instant) -> bool {
                 self.take("acquire_until", || Deadline::At(deadline))
             }
@@ -121,6 +124,7 @@ macro_rules! semaphore {
             /// ```
             #[inline]
             #[track_caller]
+            #[doc(alias("sem_post", "add_permits"))]
             pub fn release(&self) -> Result<(), ReleaseError> {
                 self.give("release")
             }
@@ -136,6 +140,7 @@ macro_rules! semaphore {
             /// ```
             #[must_use]
             #[track_caller]
+            #[doc(alias("sem_getvalue", "available_permits"))]
             pub fn value(&self) -> u32 {
                 self.object
                     .call(Act::Look, "value")
@@ -234,6 +239,7 @@ macro_rules! semaphore {
 /// });
 /// assert_eq!(done.value(), 0);
 /// ```
+#[doc(alias("sem_t", "CountingSemaphore", "counting_semaphore", "AutoResetEvent"))]
 pub struct Semaphore {
     permits: raw::Permits,
     object: Object,

@@ -236,6 +236,7 @@ impl<T: ?Sized> Drop for MutexGuard<'_, T> {
 /// The guard borrows nothing. So it may be stored in a struct, and sent to a thread that outlives
 /// the scope in which it was created. The mutex lives as long as the guard.
 #[must_use = "a guard that is not bound to a name is dropped, and unlocks, at once"]
+#[doc(alias = "OwnedMutexGuard")]
 pub struct ArcMutexGuard<T: ?Sized> {
     mutex: Arc<Mutex<T>>,
     locked: Here,
