@@ -17,9 +17,16 @@ use crate::find::Mutant;
 const PACKAGE: &str = "racefree-loom-tests";
 pub(crate) const FOLDER: &str = "loom-tests";
 
-/// The test binaries. The second one has the specification run beside the code: it is the one that
+/// The test binaries, and how cargo builds them: the models, those that stand beside the code that they
+/// are about, and the refinement. The last runs the specification beside the code: it is the one that
 /// says whether the specification is broken, and is asked last about the code.
-const BINARIES: [&str; 2] = ["models", "refinement"];
+const BINARIES: [(&str, &[&str]); 3] = [
+    ("models", &["--test", "models"]),
+    ("racefree_loom", &["--lib"]),
+    ("refinement", &["--test", "refinement"]),
+];
+const MODELS: usize = 0;
+const BESIDE: usize = 1;
 const SPECIFIED: [&str; 2] = ["src/spec/", "src/step/"];
 
 /// The modules of the models that come to a file of the state machines, the likeliest to fail first.
@@ -139,8 +146,8 @@ impl Worker {
             let binary = self.build(number, Stdio::inherit())?;
             let binary = binary.context("the models do not compile without any mutation")?;
             for name in self.list(&binary)? {
-                // They are about the reports, which are not the smallest here.
-                if name.starts_with("reports::") {
+                // They are about the reports, which are not the smallest here, and about checks.
+                if name.starts_with("reports::") || name.starts_with("model::") {
                     continue;
                 }
                 let start = Instant::now();
@@ -187,9 +194,9 @@ impl Worker {
 
     fn judge_copy(&self, file: &str, tests: &[Test], judged: &mut Judged) -> Result<()> {
         let mut endless = Vec::new();
-        for (number, name) in BINARIES.iter().enumerate() {
+        for (number, (name, _)) in BINARIES.iter().enumerate() {
             let mut tests: Vec<&Test> = tests.iter().filter(|it| it.binary == number).collect();
-            if number == 0 {
+            if number == MODELS {
                 if SPECIFIED.iter().any(|prefix| file.starts_with(prefix)) {
                     continue;
                 }
@@ -198,7 +205,14 @@ impl Worker {
                 // Short before long, and of those that take about as long, the likeliest first.
                 tests.sort_by_key(|test| (test.takes.as_millis().max(50).ilog(4), module(test)));
             }
-            tests.retain(|test| number == 0 || is_about(file, &test.name));
+            tests.retain(|test| match number {
+                MODELS => true,
+                BESIDE => is_beside(file, &test.name),
+                _ => is_about(file, &test.name),
+            });
+            if tests.is_empty() && number == BESIDE {
+                continue;
+            }
             let start = Instant::now();
             let binary = self.build(number, Stdio::null())?;
             judged.build_seconds += start.elapsed().as_secs_f64();
@@ -212,7 +226,7 @@ impl Worker {
                     break;
                 }
                 let model = match number {
-                    0 => test.name.clone(),
+                    MODELS => test.name.clone(),
                     _ => format!("{name}::{}", test.name),
                 };
                 match self.run(&binary, &test.name, self.limit + test.takes * 4)? {
@@ -243,10 +257,11 @@ impl Worker {
 
     /// A test binary, unless the source does not compile.
     fn build(&self, number: usize, errors: Stdio) -> Result<Option<PathBuf>> {
-        let name = BINARIES[number];
+        let (name, target) = BINARIES[number];
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
         cargo
-            .args(["test", "--no-run", "--quiet", "-p", PACKAGE, "--test", name])
+            .args(["test", "--no-run", "--quiet", "-p", PACKAGE])
+            .args(target)
             .arg("--message-format=json-render-diagnostics")
             .args(if self.deep {
                 &["--features", "deep"][..]
@@ -348,6 +363,14 @@ fn add_marker(copy: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether a test beside the code comes to a file: it is in its module, or in one around that.
+fn is_beside(file: &str, test: &str) -> bool {
+    let file = file.trim_start_matches("src/").trim_end_matches(".rs");
+    let module = file.trim_end_matches("/mod").replace('/', "::");
+    test.split_once("::tests::")
+        .is_some_and(|(around, _)| module == around || module.starts_with(&format!("{around}::")))
+}
+
 /// Whether a test of the specification comes to a file. They are called after the primitives, as
 /// `barrier_2_by_1`.
 fn is_about(file: &str, test: &str) -> bool {
@@ -445,6 +468,14 @@ mod tests {
         assert_eq!(stem("src/futex/mod.rs"), "futex");
         assert!(is_about("src/raw/queue.rs", "nested_condition_2_by_1"));
         assert!(!is_about("src/raw/queue.rs", "rlock_2_by_2"));
+    }
+
+    #[test]
+    fn a_test_is_beside_its_file() {
+        assert!(is_beside("src/raw/queue.rs", "raw::queue::tests::at_rest"));
+        assert!(is_beside("src/step/whole.rs", "step::tests::a_queue"));
+        assert!(!is_beside("src/raw/lock.rs", "raw::queue::tests::at_rest"));
+        assert!(!is_beside("src/stepped.rs", "step::tests::a_queue"));
     }
 
     #[test]
