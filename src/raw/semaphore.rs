@@ -14,7 +14,8 @@
 //! | acquire | `QUIET`, no permits | `CONTENDED` by 1 | sleeps while the word is just that; acquires again |
 //! | acquire | `CONTENDED` by `w`, no permits | `CONTENDED` by `w + 1` | the same |
 //! | acquire | `SEVERAL`, no permits | the same | the same |
-//! | acquire of `n` > 1 | any, permits < `n` | `SEVERAL`, as many permits | sleeps while the word is just that; acquires again |
+//! | acquire of `n` > 1 | `QUIET` or `SEVERAL`, permits < `n` | `SEVERAL`, as many permits | sleeps while the word is just that; acquires again |
+//! | acquire of `n` > 1 | `CONTENDED`, permits < `n` | `SEVERAL`, as many permits | wakes all if there are any permits; then the same |
 //! | release of `k` | `QUIET` | `k` permits more | |
 //! | release of `k` | `CONTENDED` by `w` > `k` | by `w - k`, `k` permits more | wakes `k` |
 //! | release of `k` | `CONTENDED` by `w` <= `k` | `QUIET`, `k` permits more | wakes all |
@@ -52,8 +53,11 @@
 //! 4. While threads sleep, each permit that was released since they fell asleep has been taken, or
 //!    the wake of its release has reached one of them, or is under way in that release. (models
 //!    `semaphore::release_n_*`, `semaphore::two_releases_*`, `semaphore::a_stalled_waiter_*`,
-//!    `permits::*`) So a wake of a few must not reach a thread that sleeps for several: while one
-//!    does, the word is `SEVERAL`, or the wake of all is under way, which reaches the others too.
+//!    `permits::*`) So a wake of a few must not reach a thread that sleeps for several unless the
+//!    others are woken as well: while one sleeps, the word is `SEVERAL`, or a wake of all is under
+//!    way. A release that came before it slept may still have to wake a few. Its permits are then in
+//!    the word, so the thread wakes all before it sleeps. (models
+//!    `permits::one_permit_beside_one_who_wants_two_*`)
 //! 5. A waiter that times out has not consumed a wake, and is counted no longer. (models
 //!    `semaphore::timeout_against_release`, `semaphore::timeout_beside_a_waiter_*`)
 //! 6. The word never holds more permits than the limit, and a release past it is no step at all.
@@ -166,8 +170,14 @@ impl Permits {
                 };
                 Some(asleep)
             });
-            if before.is_ok_and(|before| permits(before) >= n) {
+            let before = before.expect("there is always a next");
+            if permits(before) >= n {
                 return true;
+            }
+            // A wake of a few may be under way for these permits, and may reach this thread once it
+            // sleeps (invariant 4).
+            if n > 1 && waiters(before) > 0 && permits(before) > 0 {
+                futex::wake::<Private>(&raw const self.state, futex::ALL);
             }
             // Another count would only have it counted again.
             let apart = if is_several(asleep) { 0 } else { MOST * WAITER };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use racefree_loom::model::RaceCell;
+use racefree_loom::model::{RaceCell, WakeOrder};
 use racefree_loom::{BoundedSemaphore, Semaphore};
 
 use crate::{
@@ -138,4 +138,35 @@ fn drain_against_a_release() {
         assert_eq!(drained + semaphore.value(), 2);
         drained == 2
     });
+}
+
+/// One waits for two permits and two wait for one each: a single permit goes to one of those two,
+/// however they are woken.
+fn one_permit_beside_one_who_wants_two(order: WakeOrder) {
+    explore_with(&bound(2, Some(2)).wake_order(order), || {
+        let shared = Arc::new((Semaphore::new(0), Semaphore::new(0)));
+        let two = spawn(&shared, |(semaphore, _)| semaphore.acquire_n(2));
+        let ones = [(); 2].map(|()| {
+            spawn(&shared, |(semaphore, done)| {
+                semaphore.acquire();
+                done.release().unwrap();
+            })
+        });
+        shared.0.release().unwrap();
+        shared.1.acquire();
+        shared.0.release_n(3).unwrap();
+        two.join().unwrap();
+        ones.into_iter().for_each(|it| it.join().unwrap());
+        assert_eq!(shared.0.value(), 0);
+    });
+}
+
+#[test]
+fn one_permit_beside_one_who_wants_two_first_in() {
+    one_permit_beside_one_who_wants_two(WakeOrder::FirstIn);
+}
+
+#[test]
+fn one_permit_beside_one_who_wants_two_last_in() {
+    one_permit_beside_one_who_wants_two(WakeOrder::LastIn);
 }

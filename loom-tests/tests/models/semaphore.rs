@@ -299,6 +299,42 @@ fn timeout_beside_two_waiters_of_release_n() {
     });
 }
 
+/// The count of the waiters may fall short: both are counted, and the release of one permit counts one
+/// of them no longer before either sleeps. If the permit is then taken by another thread, both sleep.
+#[test]
+fn two_waiters_that_are_counted_as_one() {
+    explore_with(&bound(4, None), || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let waiters = [(); 2].map(|()| spawn(&semaphore, Semaphore::acquire));
+        semaphore.release().unwrap();
+        if semaphore.try_acquire() {
+            semaphore.release().unwrap();
+        }
+        semaphore.release().unwrap();
+        waiters.into_iter().for_each(|it| it.join().unwrap());
+        assert_eq!(semaphore.value(), 0);
+    });
+}
+
+/// As above, and then the time of one of them runs out.
+#[test]
+fn timeout_of_one_of_two_waiters_that_are_counted_as_one() {
+    explore_both_with(&bound(3, Some(4)), || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let timed = spawn(&semaphore, |it| it.acquire_timeout(TIMEOUT));
+        let waiter = spawn(&semaphore, Semaphore::acquire);
+        semaphore.release().unwrap();
+        let taken = semaphore.try_acquire();
+        let acquired = timed.join().unwrap();
+        if taken || acquired {
+            semaphore.release().unwrap();
+        }
+        waiter.join().unwrap();
+        assert_eq!(semaphore.value(), 0);
+        acquired
+    });
+}
+
 #[test]
 fn try_against_release() {
     explore_both(move || {
