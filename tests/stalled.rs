@@ -140,17 +140,17 @@ mod when_it_is_woken {
         wake: fn(&T),
         free: fn(&T),
     ) {
-        the_second_goes_on_or(it, wait, wake, free, |_| false);
+        the_second_goes_on_or(it, wait, wake, free, |_, _| false);
     }
 
     /// The same, where the first may have been let through in the place of the second, and be stalled
-    /// after that: `taken` says so.
+    /// after that: `taken` says so, and is told whether the second sleeps.
     fn the_second_goes_on_or<T: Send + Sync + 'static>(
         it: fn() -> T,
         wait: fn(&T),
         wake: fn(&T),
         free: fn(&T),
-        taken: fn(&T) -> bool,
+        taken: fn(&T, bool) -> bool,
     ) {
         // The first may run for a moment after all, and be gone.
         let mut tries = 0;
@@ -169,10 +169,13 @@ mod when_it_is_woken {
                 first_gone.store(true, SeqCst);
             });
             until(|| os::sleeps(stall.thread.load(SeqCst)));
+            let second_thread = forever(AtomicI32::new(0));
             let second = asleep(move || {
+                second_thread.store(os::thread_id(), SeqCst);
                 wait(it);
                 second_gone.store(true, SeqCst);
             });
+            let sleeps = || os::sleeps(second_thread.load(SeqCst));
             let waker = spawn(move || {
                 cpu::stay_on(cpu::first());
                 wake(it);
@@ -181,7 +184,7 @@ mod when_it_is_woken {
             waker.end();
             until(|| stall.stalled.load(SeqCst) || first_gone.load(SeqCst));
             let stalled = !first_gone.load(SeqCst);
-            let went_on = comes_to_pass(|| second_gone.load(SeqCst) || taken(it));
+            let went_on = comes_to_pass(|| second_gone.load(SeqCst) || taken(it, sleeps()));
             conclusive += u32::from(stalled && second_gone.load(SeqCst));
             stall.end();
             free(it);
@@ -229,7 +232,7 @@ mod when_it_is_woken {
                         }
                     };
                     let free = |it: &$Semaphore| it.release().unwrap();
-                    the_second_goes_on_or(it, $Semaphore::acquire, release, free, |it| {
+                    the_second_goes_on_or(it, $Semaphore::acquire, release, free, |it, _| {
                         it.value() == 0
                     });
                 }
@@ -246,8 +249,16 @@ mod when_it_is_woken {
             condition.wait().unwrap();
         }
 
-        /// By the first, if the second has been woken and does not go on. It only looks: a release
-        /// would wake the second.
+        /// The lock is held by the first, which does not go on; or both were notified and came to sleep
+        /// until they can have it, and its release woke the first, as a lock's release wakes one.
+        fn taken<L: racefree::ConditionLock>(condition: &Condition<L>, second_sleeps: bool) -> bool
+        where
+            Condition<L>: std::fmt::Debug,
+        {
+            held(condition) || second_sleeps && condition.n_waiting() == 0
+        }
+
+        /// It only looks: a release would wake the second.
         fn held<L: racefree::ConditionLock>(condition: &Condition<L>) -> bool
         where
             Condition<L>: std::fmt::Debug,
@@ -261,7 +272,7 @@ mod when_it_is_woken {
                 let _guard = it.guard();
                 it.notify(2).unwrap();
             };
-            the_second_goes_on_or(Condition::default, wait, notify, |_| (), held);
+            the_second_goes_on_or(Condition::default, wait, notify, |_| (), |it, _| held(it));
         }
 
         #[test]
@@ -271,7 +282,7 @@ mod when_it_is_woken {
                 it.notify(1).unwrap();
                 it.notify(1).unwrap();
             };
-            the_second_goes_on_or(Condition::default, wait, notify, |_| (), held);
+            the_second_goes_on_or(Condition::default, wait, notify, |_| (), taken);
         }
 
         #[test]
@@ -282,7 +293,7 @@ mod when_it_is_woken {
                     it.notify(1).unwrap();
                 }
             };
-            the_second_goes_on_or(Condition::default, wait, notify, |_| (), held);
+            the_second_goes_on_or(Condition::default, wait, notify, |_| (), taken);
         }
 
         #[test]
@@ -291,7 +302,7 @@ mod when_it_is_woken {
                 let _guard = it.guard();
                 it.notify_all().unwrap();
             };
-            the_second_goes_on_or(Condition::default, wait, notify, |_| (), held);
+            the_second_goes_on_or(Condition::default, wait, notify, |_| (), |it, _| held(it));
         }
     }
 
