@@ -303,7 +303,7 @@ fn timeout_beside_two_waiters_of_release_n() {
 /// of them no longer before either sleeps. If the permit is then taken by another thread, both sleep.
 #[test]
 fn two_waiters_that_are_counted_as_one() {
-    explore_with(&bound(4, None), || {
+    explore_with(&bound(4, Some(5)), || {
         let semaphore = Arc::new(Semaphore::new(0));
         let waiters = [(); 2].map(|()| spawn(&semaphore, Semaphore::acquire));
         semaphore.release().unwrap();
