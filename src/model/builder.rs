@@ -99,8 +99,7 @@ impl Builder {
     /// fewer executions, so larger bodies can be checked without a bound.
     ///
     /// What the code does, the specification has to allow: the tests of this crate run generated
-    /// programs with both, and compare the outcomes. Not among them yet are the steps in which the
-    /// conditions wait here, acquires of several permits, and `drain`.
+    /// programs with both, and compare the outcomes.
     ///
     /// [`wake_order`](Self::wake_order), [`spurious_wakeups`](Self::spurious_wakeups) and
     /// [`polls`](Self::polls) have no effect then.

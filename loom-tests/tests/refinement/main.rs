@@ -1,6 +1,12 @@
 //! The code of the primitives against their specification: small programs are run with both, and
 //! what the code does, the specification has to allow.
 //!
+//! There are three to compare: the specification by itself, the crate's own types of which each call
+//! is a step of it ([`one_step`](racefree_loom::model::Builder::one_step)), and the code. Each has to
+//! do no more than the one before it. The first two take different steps in a condition's waits. A
+//! program without one is run with the first in the longer part only; a condition variable never is,
+//! as the specification by itself has none.
+//!
 //! An outcome is all that a program can tell: what each call returned, which calls of other threads
 //! were known to have begun when it did, and what is to be seen of the primitives at the end. The
 //! specification is run in whole steps without any bound, so its outcomes are all that it allows.
@@ -12,6 +18,7 @@ mod run;
 mod whole;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,21 +28,49 @@ use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
 use program::{Kind, Program};
 use racefree_loom::model::FailureKind;
-use run::{Outcome, Primitives, run};
+use run::{Outcome, Primitives, Ran, run};
 
 /// What was found in many programs.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Figures {
     programs: usize,
+    /// Left out: they may hang, have a race of their own, have too many executions.
     hang: usize,
     race: usize,
     too_large: usize,
+    /// In steps or in code, they have more executions than were run.
+    cut_steps: usize,
     cut: usize,
+    /// How many executions were run.
     specification: usize,
+    steps: usize,
     code: usize,
     /// How many outcomes there are, and how many of them the code never has.
     outcomes: usize,
     unused: usize,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:5} programs | left out {:4}: {:4} hang, {:2} race, {:3} too large | cut: {:2} in steps, \
+             {:3} in code | executions: {:6} specification, {:6} steps, {:6} code | outcomes {:4}, \
+             {:3} of them never in code",
+            self.programs,
+            self.hang + self.race + self.too_large,
+            self.hang,
+            self.race,
+            self.too_large,
+            self.cut_steps,
+            self.cut,
+            self.specification,
+            self.steps,
+            self.code,
+            self.outcomes,
+            self.unused,
+        )
+    }
 }
 
 /// How many executions of the specification there may be: a program that has more is left out.
@@ -64,16 +99,41 @@ const LIMITS: Limits = if cfg!(feature = "deep") {
     }
 };
 
-/// Runs the program with both, and says what is wrong.
+/// Fails if `ran`, which is `what`, does something that is not `allowed`.
+fn refines(program: &Program, what: &str, ran: &Ran, allowed: &Ran) -> Result<(), String> {
+    if let Some(why) = &ran.failure {
+        return Err(format!("{program}// {what} fails: {why:?}"));
+    }
+    let is_allowed = |outcome: &Outcome| allowed.outcomes.iter().any(|it| outcome.refines(it));
+    match ran.outcomes.iter().find(|outcome| !is_allowed(outcome)) {
+        Some(outcome) => Err(format!(
+            "{program}// {what} has an outcome that is not allowed: {outcome:?}\n// allowed are {:?}",
+            allowed.outcomes
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Runs the program with all, and says what is wrong.
 fn compare(program: &Program, figures: &mut Figures) -> Result<(), String> {
     figures.programs += 1;
+    let kinds = &program.kinds;
+    let specified = !kinds.contains(&Kind::Condvar)
+        && (cfg!(feature = "deep") || kinds.iter().any(|kind| kind.is_condition()));
+    let first = match specified {
+        true => Primitives::Specification,
+        false => Primitives::OneStep,
+    };
     let mut program = program.clone();
-    let mut allowed = run(&program, Primitives::Specification, None, ALLOWED);
+    let mut allowed = run(&program, first, None, ALLOWED);
     if allowed.hangs() {
         program = program.with_rescue();
-        allowed = run(&program, Primitives::Specification, None, ALLOWED);
+        allowed = run(&program, first, None, ALLOWED);
     }
-    figures.specification += allowed.executions;
+    match specified {
+        true => figures.specification += allowed.executions,
+        false => figures.steps += allowed.executions,
+    }
     if allowed.hangs() {
         figures.hang += 1;
         return Ok(());
@@ -90,23 +150,23 @@ fn compare(program: &Program, figures: &mut Figures) -> Result<(), String> {
     if let Some(why) = allowed.failure {
         return Err(format!("{program}// the specification fails: {why:?}"));
     }
+    if specified {
+        let steps = run(&program, Primitives::OneStep, None, ALLOWED);
+        figures.steps += steps.executions;
+        refines(&program, "one step a call", &steps, &allowed)?;
+        // All that a check in steps shows: what the code does has to be among it.
+        match steps.cut {
+            true => figures.cut_steps += 1,
+            false => allowed = steps,
+        }
+    }
     let code = run(&program, Primitives::Code, LIMITS.bound, LIMITS.executions);
     figures.code += code.executions;
     figures.cut += usize::from(code.cut);
-    if let Some(why) = code.failure {
-        return Err(format!("{program}// the code fails: {why:?}"));
-    }
     figures.outcomes += allowed.outcomes.len();
     let unused = |outcome: &&Outcome| !code.outcomes.iter().any(|it| it.said == outcome.said);
     figures.unused += allowed.outcomes.iter().filter(unused).count();
-    let refines = |outcome: &Outcome| allowed.outcomes.iter().any(|it| outcome.refines(it));
-    match code.outcomes.iter().find(|outcome| !refines(outcome)) {
-        Some(outcome) => Err(format!(
-            "{program}// the code has an outcome that is not allowed: {outcome:?}\n// allowed are {:?}",
-            allowed.outcomes
-        )),
-        None => Ok(()),
-    }
+    refines(&program, "the code", &code, &allowed)
 }
 
 /// Compares all these, and fails with all that is wrong.
@@ -119,7 +179,7 @@ fn compare_all(what: &str, programs: &[Program]) {
         faults.extend(compare(program, &mut figures).err());
     }
     say(&format!(
-        "{what}: {figures:?} in {:.1} s",
+        "{what:24} {figures} | {:.1} s",
         start.elapsed().as_secs_f64()
     ));
     let number = faults.len();
@@ -162,6 +222,8 @@ all! {
     event_3_by_1: Kind::Event, 3, 1;
     condition_2_by_1: Kind::Condition, 2, 1;
     nested_condition_2_by_1: Kind::NestedCondition, 2, 1;
+    condvar_2_by_1: Kind::Condvar, 2, 1;
+    bounded_of_two_2_by_1: Kind::Bounded(2), 2, 1;
     barrier_2_by_1: Kind::Barrier(2), 2, 1;
     barrier_3_by_1: Kind::Barrier(3), 3, 1;
     acting_barrier_2_by_1: Kind::ActingBarrier(2), 2, 1;
@@ -181,6 +243,8 @@ mod deep {
         bounded_3_by_1: Kind::Bounded(1), 3, 1;
         condition_3_by_1: Kind::Condition, 3, 1;
         nested_condition_3_by_1: Kind::NestedCondition, 3, 1;
+        condvar_3_by_1: Kind::Condvar, 3, 1;
+        condvar_2_by_2: Kind::Condvar, 2, 2;
         barrier_2_by_2: Kind::Barrier(2), 2, 2;
         barrier_of_2_3_by_1: Kind::Barrier(2), 3, 1;
         acting_barrier_2_by_2: Kind::ActingBarrier(2), 2, 2;
@@ -221,7 +285,8 @@ fn random_programs() {
         }
     }
     say(&format!(
-        "random programs: {:?} in {:.1} s",
+        "{:24} {} | {:.1} s",
+        "random_programs",
         figures.borrow(),
         start.elapsed().as_secs_f64()
     ));

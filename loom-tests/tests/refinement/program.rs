@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Event,
     Condition,
     NestedCondition,
+    /// A condition variable, with a mutex that holds the items.
+    Condvar,
     Barrier(usize),
     ActingBarrier(usize),
 }
@@ -27,6 +29,9 @@ pub(crate) enum Op {
     TryAcquire,
     AcquireTimeout,
     Release,
+    AcquireTwo,
+    AcquireTwoTimeout,
+    Drain,
     ReleaseTwo,
     Look,
     Set,
@@ -37,6 +42,7 @@ pub(crate) enum Op {
     WaitWithoutLock,
     NotifyWithoutLock,
     Notify,
+    NotifyTwo,
     NotifyAll,
     /// Adds an item and notifies, waits for an item and takes it.
     Put,
@@ -48,15 +54,17 @@ pub(crate) enum Op {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Lock,
         Self::RLock,
         Self::Semaphore(0),
         Self::Semaphore(1),
         Self::Bounded(1),
+        Self::Bounded(2),
         Self::Event,
         Self::Condition,
         Self::NestedCondition,
+        Self::Condvar,
         Self::Barrier(2),
         Self::Barrier(3),
         Self::ActingBarrier(2),
@@ -67,13 +75,25 @@ impl Kind {
 
         match self {
             Self::Lock | Self::RLock => &[Acquire, TryAcquire, AcquireTimeout, Release, Look],
-            Self::Semaphore(_) | Self::Bounded(_) => &[
+            Self::Semaphore(_) | Self::Bounded(2..) => &[
                 Acquire,
                 TryAcquire,
                 AcquireTimeout,
                 Release,
                 ReleaseTwo,
                 Look,
+                AcquireTwo,
+                AcquireTwoTimeout,
+                Drain,
+            ],
+            Self::Bounded(_) => &[
+                Acquire,
+                TryAcquire,
+                AcquireTimeout,
+                Release,
+                ReleaseTwo,
+                Look,
+                Drain,
             ],
             Self::Event => &[Set, Clear, Wait, WaitTimeout, Look],
             Self::Condition | Self::NestedCondition => &[
@@ -88,11 +108,34 @@ impl Kind {
                 Put,
                 Take,
                 TakeTimeout,
+                TryAcquire,
+                AcquireTimeout,
+                NotifyTwo,
+                Look,
+            ],
+            Self::Condvar => &[
+                Wait,
+                WaitTimeout,
+                Notify,
+                NotifyTwo,
+                NotifyAll,
+                Put,
+                Take,
+                TakeTimeout,
+                TryAcquire,
+                AcquireTimeout,
+                Look,
             ],
             Self::Barrier(_) | Self::ActingBarrier(_) => {
                 &[Wait, WaitTimeout, Reset, Abort, Look, Broken]
             }
         }
+    }
+
+    /// Whether the crate's own type takes other steps than the specification: it has a line of
+    /// waiters, and a lock of any kind.
+    pub(crate) fn is_condition(self) -> bool {
+        matches!(self, Self::Condition | Self::NestedCondition)
     }
 
     /// What lets go on those that would wait forever.
@@ -101,7 +144,7 @@ impl Kind {
             Self::Lock | Self::RLock | Self::Bounded(_) => Op::Release,
             Self::Semaphore(_) => Op::ReleaseTwo,
             Self::Event => Op::Set,
-            Self::Condition | Self::NestedCondition => Op::Put,
+            Self::Condition | Self::NestedCondition | Self::Condvar => Op::Put,
             Self::Barrier(_) | Self::ActingBarrier(_) => Op::Abort,
         }
     }
@@ -115,6 +158,7 @@ impl Kind {
             Self::Event => "Event::new()".into(),
             Self::Condition => "Condition::with_lock(Lock::new())".into(),
             Self::NestedCondition => "Condition::new()".into(),
+            Self::Condvar => "(Mutex::new(0), Condvar::new())".into(),
             Self::Barrier(parties) => format!("Barrier::new({parties})"),
             Self::ActingBarrier(parties) => {
                 format!("Barrier::new({parties}).with_action(model::thread::yield_now)")
@@ -126,15 +170,45 @@ impl Kind {
 impl Op {
     /// As Rust, on `primitive`.
     fn call(self, kind: Kind, primitive: &str, items: &str) -> String {
-        let condition = matches!(kind, Kind::Condition | Kind::NestedCondition);
+        let condition = kind.is_condition();
         let locked = |body: &str| {
             format!("{{ {primitive}.acquire(); let _it = {body}; {primitive}.release().unwrap() }}")
         };
+        let guarded = |body: &str| {
+            format!(
+                "{{ let mut guard = {primitive}.0.lock(); {}; }}",
+                body.replace("CONDVAR", &format!("{primitive}.1"))
+            )
+        };
+        if kind == Kind::Condvar {
+            return match self {
+                Self::Wait => guarded("CONDVAR.wait(&mut guard)"),
+                Self::WaitTimeout => guarded("CONDVAR.wait_timeout(&mut guard, TIMEOUT)"),
+                Self::Notify => format!("{primitive}.1.notify_one()"),
+                Self::NotifyTwo => format!("{primitive}.1.notify(2)"),
+                Self::NotifyAll => format!("{primitive}.1.notify_all()"),
+                Self::Put => guarded("*guard += 1; CONDVAR.notify_one()"),
+                Self::Take => guarded("CONDVAR.wait_while(&mut guard, |it| *it == 0); *guard -= 1"),
+                Self::TakeTimeout => guarded(
+                    "if !CONDVAR.wait_while_timeout(&mut guard, |it| *it == 0, TIMEOUT).timed_out() \
+                     { *guard -= 1 }",
+                ),
+                Self::TryAcquire => format!("{primitive}.0.try_lock().map(|it| *it)"),
+                Self::AcquireTimeout => {
+                    format!("{primitive}.0.try_lock_for(TIMEOUT).map(|it| *it)")
+                }
+                Self::Look => format!("{primitive}.1.n_waiting()"),
+                other => unreachable!("{other:?}"),
+            };
+        }
         match self {
             Self::Acquire => format!("{primitive}.acquire()"),
             Self::TryAcquire => format!("{primitive}.try_acquire()"),
             Self::AcquireTimeout => format!("{primitive}.acquire_timeout(TIMEOUT)"),
             Self::Release => format!("{primitive}.release()"),
+            Self::AcquireTwo => format!("{primitive}.acquire_n(2)"),
+            Self::AcquireTwoTimeout => format!("{primitive}.acquire_n_timeout(2, TIMEOUT)"),
+            Self::Drain => format!("{primitive}.drain()"),
             Self::ReleaseTwo => format!("{primitive}.release_n(2)"),
             Self::Look => format!("format!(\"{{:?}}\", {primitive})"),
             Self::Set => format!("{primitive}.set()"),
@@ -146,6 +220,7 @@ impl Op {
             Self::WaitWithoutLock => format!("{primitive}.wait_timeout(TIMEOUT)"),
             Self::NotifyWithoutLock => format!("{primitive}.notify(1)"),
             Self::Notify => locked(&format!("{primitive}.notify(1)")),
+            Self::NotifyTwo => locked(&format!("{primitive}.notify(2)")),
             Self::NotifyAll => locked(&format!("{primitive}.notify_all()")),
             Self::Put => locked(&format!(
                 "{{ {items}.with_mut(|it| *it += 1); {primitive}.notify(1) }}"

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use racefree_loom::model::{Builder, FailureKind, RaceCell, thread};
-use racefree_loom::step;
 
 use crate::program::{Kind, Op, Program};
 
@@ -75,10 +74,14 @@ mod specification {
     include!("thing.rs");
 }
 
-/// Which of the two.
+/// Which of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Primitives {
+    /// The specification, by itself.
     Specification,
+    /// The crate's own types, of which each call is a step of the specification.
+    OneStep,
+    /// The crate's own types.
     Code,
 }
 
@@ -156,19 +159,19 @@ pub(crate) fn run(
     limit: usize,
 ) -> Ran {
     match primitives {
-        Primitives::Code => run_all::<code::Thing>(program, bound, limit),
-        Primitives::Specification => run_all::<specification::Thing>(program, bound, limit),
+        Primitives::Code => run_all::<code::Thing>(program, false, bound, limit),
+        Primitives::OneStep => run_all::<code::Thing>(program, true, bound, limit),
+        Primitives::Specification => run_all::<specification::Thing>(program, true, bound, limit),
     }
 }
 
-fn run_all<T: Thing>(program: &Program, bound: Option<usize>, limit: usize) -> Ran {
+fn run_all<T: Thing>(program: &Program, one_step: bool, bound: Option<usize>, limit: usize) -> Ran {
     let outcomes = Arc::new(Mutex::new(BTreeSet::new()));
     let seen = Arc::clone(&outcomes);
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     let own = program.clone();
     let body = move || {
-        step::begin(bound.is_none());
         counted.fetch_add(1, Relaxed);
         let world = Arc::new(World::<T>::new(&own));
         let others: Vec<_> = (1..own.threads.len())
@@ -188,7 +191,7 @@ fn run_all<T: Thing>(program: &Program, bound: Option<usize>, limit: usize) -> R
             .unwrap_or_else(PoisonError::into_inner)
             .insert(outcome);
     };
-    let mut builder = Builder::new().executions(limit);
+    let mut builder = Builder::new().one_step(one_step).executions(limit);
     if let Some(bound) = bound {
         builder = builder.preemption_bound(bound);
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use racefree_loom::BrokenBarrierError;
 use racefree_loom::model::RaceCell;
+use racefree_loom::{Condvar, Mutex};
 
 use primitives::{
     Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore,
@@ -22,6 +23,8 @@ pub(crate) enum Thing {
     Event(Event),
     Condition(Condition<Lock>, RaceCell<usize>),
     NestedCondition(Condition<RLock>, RaceCell<usize>),
+    /// The same in both: see `compare`.
+    Condvar(Mutex<usize>, Condvar),
     Barrier(Barrier),
 }
 
@@ -37,6 +40,7 @@ impl run::Thing for Thing {
                 Self::Condition(Condition::with_lock(Lock::new()), RaceCell::new(0))
             }
             Kind::NestedCondition => Self::NestedCondition(Condition::new(), RaceCell::new(0)),
+            Kind::Condvar => Self::Condvar(Mutex::new(0), Condvar::new()),
             Kind::Barrier(parties) => Self::Barrier(Barrier::new(parties)),
             Kind::ActingBarrier(parties) => {
                 let acted = RaceCell::new(0);
@@ -77,6 +81,9 @@ impl run::Thing for Thing {
                         $it.acquire();
                         code = 1;
                     }
+                    Op::TryAcquire => code = $it.try_acquire().into(),
+                    Op::AcquireTimeout => code = $it.acquire_timeout(TIMEOUT).into(),
+                    Op::Look => code = $it.n_waiting() as u8,
                     Op::Release => code = $it.release().is_ok().into(),
                     Op::WaitWithoutLock => {
                         code = $it.wait_timeout(TIMEOUT).map_or(2, u8::from);
@@ -87,6 +94,7 @@ impl run::Thing for Thing {
                         locked(&mut || code = $it.wait_timeout(TIMEOUT).map_or(2, u8::from));
                     }
                     Op::Notify => locked(&mut || code = $it.notify(1).is_ok().into()),
+                    Op::NotifyTwo => locked(&mut || code = $it.notify(2).is_ok().into()),
                     Op::NotifyAll => locked(&mut || code = $it.notify_all().is_ok().into()),
                     Op::Put => locked(&mut || {
                         $items.with_mut(|items| *items += 1);
@@ -109,16 +117,28 @@ impl run::Thing for Thing {
                 code
             }};
         }
+        macro_rules! permits {
+            ($it:expr) => {
+                match op {
+                    Op::AcquireTwo => {
+                        $it.acquire_n(2);
+                        1
+                    }
+                    Op::AcquireTwoTimeout => $it.acquire_n_timeout(2, TIMEOUT).into(),
+                    Op::Drain => $it.drain() as u8,
+                    Op::ReleaseTwo => $it.release_n(2).is_ok().into(),
+                    _ => acquire!($it, $it.value() as u8),
+                }
+            };
+        }
         match self {
             Self::Lock(it) => acquire!(it, it.locked().into()),
             Self::RLock(it) => acquire!(
                 it,
                 u8::from(it.locked()) + 2 * u8::from(it.is_owned()) + 4 * it.recursion_count() as u8
             ),
-            Self::Semaphore(it) if op == Op::ReleaseTwo => it.release_n(2).is_ok().into(),
-            Self::Semaphore(it) => acquire!(it, it.value() as u8),
-            Self::Bounded(it) if op == Op::ReleaseTwo => it.release_n(2).is_ok().into(),
-            Self::Bounded(it) => acquire!(it, it.value() as u8),
+            Self::Semaphore(it) => permits!(it),
+            Self::Bounded(it) => permits!(it),
             Self::Event(it) => match op {
                 Op::Set => {
                     it.set();
@@ -138,6 +158,48 @@ impl run::Thing for Thing {
             },
             Self::Condition(it, items) => condition!(it, items),
             Self::NestedCondition(it, items) => condition!(it, items),
+            Self::Condvar(mutex, changed) => {
+                // 100 is none; and otherwise the items, or how many were notified.
+                let items = |guard: Option<usize>| guard.map_or(100, |it| it as u8);
+                match op {
+                    Op::TryAcquire => items(mutex.try_lock().map(|it| *it)),
+                    Op::AcquireTimeout => items(mutex.try_lock_for(TIMEOUT).map(|it| *it)),
+                    Op::Look => changed.n_waiting() as u8,
+                    Op::Wait => {
+                        let mut guard = mutex.lock();
+                        changed.wait(&mut guard);
+                        *guard as u8
+                    }
+                    Op::WaitTimeout => {
+                        let waited = changed.wait_timeout(&mut mutex.lock(), TIMEOUT);
+                        waited.timed_out().into()
+                    }
+                    Op::Notify => changed.notify_one().into(),
+                    Op::NotifyTwo => changed.notify(2) as u8,
+                    Op::NotifyAll => changed.notify_all() as u8,
+                    Op::Put => {
+                        let mut guard = mutex.lock();
+                        *guard += 1;
+                        changed.notify_one().into()
+                    }
+                    Op::Take => {
+                        let mut guard = mutex.lock();
+                        changed.wait_while(&mut guard, |it| *it == 0);
+                        *guard -= 1;
+                        *guard as u8
+                    }
+                    Op::TakeTimeout => {
+                        let mut guard = mutex.lock();
+                        let waited = changed.wait_while_timeout(&mut guard, |it| *it == 0, TIMEOUT);
+                        if waited.timed_out() {
+                            return 100;
+                        }
+                        *guard -= 1;
+                        *guard as u8
+                    }
+                    other => unreachable!("{other:?}"),
+                }
+            }
             Self::Barrier(it) => {
                 let waited = match op {
                     Op::Wait => it.wait(),
@@ -178,6 +240,7 @@ impl run::Thing for Thing {
             Self::NestedCondition(it, items) => {
                 2 * items.with(|it| *it) as u8 + u8::from(it.try_acquire())
             }
+            Self::Condvar(mutex, changed) => 2 * *mutex.lock() as u8 + changed.n_waiting() as u8,
             Self::Barrier(it) => 2 * it.n_waiting() as u8 + u8::from(it.broken()),
         }
     }

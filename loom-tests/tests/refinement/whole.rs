@@ -23,6 +23,24 @@ macro_rules! acquire {
     };
 }
 
+macro_rules! permits {
+    ($Type:ident) => {
+        impl $Type {
+            pub(crate) fn acquire_n(&self, n: u32) {
+                self.0.acquire(n, Forever);
+            }
+
+            pub(crate) fn acquire_n_timeout(&self, n: u32, _: Duration) -> bool {
+                self.0.acquire(n, Timed)
+            }
+
+            pub(crate) fn drain(&self) -> u32 {
+                self.0.drain()
+            }
+        }
+    };
+}
+
 pub(crate) struct Lock(step::Lock);
 
 acquire!(Lock);
@@ -90,6 +108,8 @@ impl Semaphore {
     }
 }
 
+permits!(Semaphore);
+
 pub(crate) struct BoundedSemaphore(step::Permits, u32);
 
 acquire!(BoundedSemaphore, 1);
@@ -111,6 +131,8 @@ impl BoundedSemaphore {
         self.0.value()
     }
 }
+
+permits!(BoundedSemaphore);
 
 pub(crate) struct Event(step::Event);
 
@@ -173,6 +195,14 @@ macro_rules! condition {
 
             pub(crate) fn release(&self) -> Result<(), ReleaseError> {
                 self.lock.release()
+            }
+
+            pub(crate) fn acquire_timeout(&self, timeout: Duration) -> bool {
+                self.lock.acquire_timeout(timeout)
+            }
+
+            pub(crate) fn n_waiting(&self) -> usize {
+                self.waiters.len() as usize
             }
 
             pub(crate) fn wait(&self) -> Result<bool, NotOwnerError> {
