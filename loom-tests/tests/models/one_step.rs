@@ -207,6 +207,43 @@ fn a_timed_wait_ends_in_both_ways() {
     outcomes(wait, [(false, true), (true, false)]);
 }
 
+/// The first that came is the first to be notified, and the other sleeps on.
+#[test]
+fn first_come_first_notified() {
+    explore_with(&one_step(), || {
+        let shared = Arc::new((Condition::with_lock(Lock::new()), RaceCell::new(false)));
+        let first = spawn(&shared, |(condition, over)| {
+            let _guard = condition.guard();
+            if !over.with(|it| *it) {
+                condition.wait().unwrap();
+            }
+        });
+        let second = spawn(&shared, |(condition, over)| {
+            let _guard = condition.guard();
+            if !over.with(|it| *it) && condition.n_waiting() == 1 {
+                condition.wait().unwrap();
+            }
+        });
+        let (condition, over) = &*shared;
+        condition.acquire();
+        let both = condition.n_waiting() == 2;
+        if both {
+            condition.notify(1).unwrap();
+        } else {
+            over.with_mut(|it| *it = true);
+            condition.notify_all().unwrap();
+        }
+        condition.release().unwrap();
+        first.join().unwrap();
+        if both {
+            let _guard = condition.guard();
+            assert_eq!(condition.n_waiting(), 1);
+            condition.notify(1).unwrap();
+        }
+        second.join().unwrap();
+    });
+}
+
 /// All levels are given up, and restored.
 #[test]
 fn a_wait_with_a_recursive_lock() {
