@@ -207,6 +207,26 @@ fn a_timed_wait_ends_in_both_ways() {
     outcomes(wait, [(false, true), (true, false)]);
 }
 
+/// It wakes both, if both wait.
+#[test]
+fn a_notification_of_two() {
+    explore_with(&one_step(), || {
+        let shared = Arc::new((Condition::new(), RaceCell::new(false)));
+        let waiters = [(); 2].map(|()| {
+            spawn(&shared, |(condition, ready)| {
+                let _guard = condition.guard();
+                condition.wait_for(|| ready.with(|it| *it)).unwrap();
+            })
+        });
+        {
+            let _guard = shared.0.guard();
+            shared.1.with_mut(|it| *it = true);
+            shared.0.notify(2).unwrap();
+        }
+        waiters.into_iter().for_each(|it| it.join().unwrap());
+    });
+}
+
 /// The first that came is the first to be notified, and the other sleeps on.
 #[test]
 fn first_come_first_notified() {
@@ -309,6 +329,22 @@ fn an_event_and_a_lock_that_is_timed() {
     };
     let all = [(false, false), (false, true), (true, false), (true, true)];
     outcomes(wait, all);
+}
+
+/// Whoever waits goes on when it is set, and not before.
+#[test]
+fn a_clear_frees_nobody() {
+    explore_with(&one_step(), || {
+        let shared = Arc::new((Event::new(), RaceCell::new(0)));
+        let waiter = spawn(&shared, |(event, cell)| {
+            event.wait();
+            assert_eq!(cell.with(|it| *it), 1);
+        });
+        shared.0.clear();
+        shared.1.with_mut(|it| *it = 1);
+        shared.0.set();
+        waiter.join().unwrap();
+    });
 }
 
 #[test]

@@ -229,6 +229,32 @@ all! {
     acting_barrier_2_by_1: Kind::ActingBarrier(2), 2, 1;
 }
 
+/// A call that fails sees nothing of a release before it. That it came after one is known from the
+/// two looks, which order nothing: it was held, and then it was not.
+#[test]
+fn failed_after_a_release() {
+    use program::Op::{AcquireTimeout, Look, Release, TryAcquire};
+
+    let programs: Vec<_> = [
+        Kind::Lock,
+        Kind::RLock,
+        Kind::Semaphore(1),
+        Kind::Bounded(1),
+    ]
+    .into_iter()
+    .flat_map(|kind| {
+        [TryAcquire, AcquireTimeout].map(|call| Program {
+            kinds: vec![kind],
+            threads: vec![
+                vec![(0, TryAcquire), (0, Release), (0, TryAcquire)],
+                vec![(0, Look), (0, Look), (0, call)],
+            ],
+        })
+    })
+    .collect();
+    compare_all("failed_after_a_release", &programs);
+}
+
 /// All programs of two threads of two calls, and of three threads of one, for each primitive.
 #[cfg(feature = "deep")]
 mod deep {
