@@ -18,8 +18,12 @@
 //! | try | `UNLOCKED` | `LOCKED` | has it |
 //! | insist | `UNLOCKED` | `CONTENDED` | has it |
 //! | insist | `LOCKED`, `CONTENDED` | `CONTENDED` | sleeps while it is `CONTENDED`, insists again |
+//! | insist | `AWAITED` | `AWAITED` | sleeps while it is `AWAITED`, insists again |
+//! | insist together | `UNLOCKED` | `AWAITED` | has it |
+//! | insist together | any held one | `AWAITED` | sleeps while it is `AWAITED`, then insists |
 //! | release | `LOCKED` | `UNLOCKED` | |
 //! | release | `CONTENDED` | `UNLOCKED` | wakes one |
+//! | release | `AWAITED` | `UNLOCKED` | wakes all |
 //! | release | `UNLOCKED` | `UNLOCKED` | error |
 //!
 //! # Invariants
@@ -28,7 +32,7 @@
 //!    step: one holder. (models `lock::exclusion*`)
 //! 2. Whoever acquires sees all that was written before the release that made it possible.
 //!    (model `lock::hand_over`)
-//! 3. While a thread sleeps, the word is `CONTENDED`, or a wake is under way, or a thread that was
+//! 3. While a thread sleeps, the word is `CONTENDED` or `AWAITED`, or a wake is under way, or a thread that was
 //!    woken has yet to insist: it makes the word `CONTENDED` again, as it cannot know that it was
 //!    the last. So no sleeper is forgotten. (models `lock::two_waiters_*`)
 //! 4. A waiter that times out leaves at most a `CONTENDED` that is not so, as does one that came to
