@@ -363,12 +363,14 @@ fn add_marker(copy: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a test beside the code comes to a file: it is in its module, or in one around that.
+/// Whether a test beside the code comes to a file: it is in its module, or in one within or around
+/// that.
 fn is_beside(file: &str, test: &str) -> bool {
     let file = file.trim_start_matches("src/").trim_end_matches(".rs");
     let module = file.trim_end_matches("/mod").replace('/', "::");
+    let is_in = |inner: &str, outer: &str| format!("{inner}::").starts_with(&format!("{outer}::"));
     test.split_once("::tests::")
-        .is_some_and(|(around, _)| module == around || module.starts_with(&format!("{around}::")))
+        .is_some_and(|(around, _)| is_in(around, &module) || is_in(&module, around))
 }
 
 /// Whether a test of the specification comes to a file. They are called after the primitives, as

@@ -3,8 +3,8 @@
 //! # State machine
 //!
 //! One word. It is the smallest of the mutexes in Ulrich Drepper, "Futexes Are Tricky" (2011),
-//! section "Mutex, Take 2", with the load before the slow path's exchange left out: whoever cannot
-//! have the lock at once says so and asks again in the same step.
+//! section "Mutex, Take 2", with the load before the slow path's exchange left out: a thread
+//! that cannot have the lock at once says so and asks again in the same step.
 //!
 //! | state | meaning |
 //! |---|---|
@@ -30,11 +30,11 @@
 //!
 //! 1. Between a step to a held state from `UNLOCKED` and the next release there is no other such
 //!    step: one holder. (models `lock::exclusion*`)
-//! 2. Whoever acquires sees all that was written before the release that made it possible.
+//! 2. A thread that acquires sees all that was written before the release that made it possible.
 //!    (model `lock::hand_over`)
-//! 3. While a thread sleeps, the word is `CONTENDED` or `AWAITED`, or a wake is under way, or a thread that was
-//!    woken has yet to insist: it makes the word `CONTENDED` again, as it cannot know that it was
-//!    the last. So no sleeper is forgotten. (models `lock::two_waiters_*`)
+//! 3. While a thread sleeps, the word is `CONTENDED` or `AWAITED`, or a wake is under way, or a
+//!    thread that was woken is about to insist: it makes the word `CONTENDED` again, as it cannot
+//!    know that it was the last. So no sleeper is forgotten. (models `lock::two_waiters_*`)
 //! 4. A waiter that times out leaves at most a `CONTENDED` that is not so, as does one that came to
 //!    insist and found it free: one wake for nothing. It has not consumed a wake. (models
 //!    `lock::timeout_against_release`, `lock::timeout_beside_a_waiter`)

@@ -454,6 +454,22 @@ mod tests {
     use crate::model::{Builder, sync::Arc, thread};
     use std::time::Duration;
 
+    /// As far as half of all epochs ahead, and no further.
+    #[test]
+    fn a_message_counts_from_its_epoch_on() {
+        let last = u32::MAX / EPOCH;
+        for from in [0, 1, 7, last / 2, last] {
+            let state = WOKEN | from << MESSAGE_BITS;
+            let word = |since: u32| from.wrapping_add(since).wrapping_mul(EPOCH) | (EPOCH - 1);
+            for since in [0, 1, last / 2] {
+                assert!(counts_at(state, word(since)), "{from}, {since}");
+            }
+            for since in [last / 2 + 1, last] {
+                assert!(!counts_at(state, word(since)), "{from}, {since}");
+            }
+        }
+    }
+
     /// At rest the word is the epoch alone: as many wakes as took a waiter out.
     #[test]
     fn at_rest_the_word_is_the_epoch() {

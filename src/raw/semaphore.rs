@@ -37,7 +37,7 @@
 //! A thread that wants several permits takes them in one step, and none before: two that want the
 //! permits of each other cannot be in each other's way.
 //!
-//! The permits of a `CONTENDED` word that is not `SEVERAL` fit into 16 bits: it comes to be without any, and from then on
+//! The permits of a `CONTENDED` word fit into 16 bits: it comes to be without any, and from then on
 //! each permit more is one less in the count.
 //!
 //! # Invariants
@@ -92,6 +92,12 @@ const fn is_several(state: u32) -> bool {
     state & SEVERAL != 0
 }
 
+/// Whether the word is `CONTENDED` and counts the waiters.
+#[inline]
+const fn has_count(state: u32) -> bool {
+    is_contended(state) && !is_several(state)
+}
+
 /// The permits in a word.
 #[inline]
 const fn permits(state: u32) -> u32 {
@@ -104,13 +110,13 @@ const fn permits(state: u32) -> u32 {
     }
 }
 
-/// The count of a `CONTENDED` word. A `SEVERAL` one has none.
+/// The count of the waiters.
 #[inline]
 const fn waiters(state: u32) -> u32 {
-    if is_several(state) {
-        0
-    } else {
+    if has_count(state) {
         (state & !CONTENDED) / WAITER
+    } else {
+        0
     }
 }
 
@@ -162,12 +168,7 @@ impl Permits {
                 if permits(state) >= n {
                     return Some(state - n);
                 }
-                asleep = match state {
-                    _ if n > 1 || is_several(state) => CONTENDED | SEVERAL | permits(state),
-                    0 => CONTENDED + WAITER,
-                    _ if waiters(state) < MOST => state + WAITER,
-                    _ => state,
-                };
+                asleep = with_waiter(state, n);
                 Some(asleep)
             });
             let before = before.expect("there is always a next");
@@ -176,7 +177,7 @@ impl Permits {
             }
             // A wake of a few may be under way for these permits, and may reach this thread once it
             // sleeps (invariant 4).
-            if n > 1 && waiters(before) > 0 && permits(before) > 0 {
+            if waiters(before) > 0 && permits(before) > 0 {
                 futex::wake::<Private>(&raw const self.state, futex::ALL);
             }
             // Another count would only have it counted again.
@@ -196,7 +197,7 @@ impl Permits {
         let before = self
             .state
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
-                (is_contended(state) && !is_several(state)).then(|| without_waiters(state, 1))
+                has_count(state).then(|| without_waiters(state, 1))
             });
         if before.is_ok_and(|before| waiters(before) <= 1) {
             futex::wake::<Private>(&raw const self.state, futex::ALL);
@@ -252,6 +253,19 @@ impl Permits {
     }
 }
 
+/// The word on which a thread sleeps that wants `n` permits and finds fewer.
+const fn with_waiter(state: u32, n: u32) -> u32 {
+    if n > 1 || is_several(state) {
+        CONTENDED | SEVERAL | permits(state)
+    } else if !is_contended(state) {
+        CONTENDED + WAITER
+    } else if waiters(state) < MOST {
+        state + WAITER
+    } else {
+        state
+    }
+}
+
 /// A `CONTENDED` word with so many fewer in its count; `QUIET` if none is left, or if it has none.
 #[inline]
 const fn without_waiters(state: u32, count: u32) -> u32 {
@@ -259,5 +273,65 @@ const fn without_waiters(state: u32, count: u32) -> u32 {
         state - count * WAITER
     } else {
         permits(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The count decides how many calls are made, and no result: so it is looked at here.
+    #[test]
+    fn a_waiter_more_and_waiters_less() {
+        let counted = |waiters, permits| CONTENDED + waiters * WAITER + permits;
+        let several = |permits| CONTENDED | SEVERAL | permits;
+        // The word, its permits and its waiters; the word with one waiter more, who wants one permit
+        // or eight; with one waiter less, or two.
+        for (state, has, waiting, one, eight, less, two_less) in [
+            (0, 0, 0, counted(1, 0), several(0), 0, 0),
+            (MAX_VALUE, MAX_VALUE, 0, 0, 0, MAX_VALUE, MAX_VALUE),
+            (counted(1, 0), 0, 1, counted(2, 0), several(0), 0, 0),
+            (
+                counted(2, 0),
+                0,
+                2,
+                counted(3, 0),
+                several(0),
+                counted(1, 0),
+                0,
+            ),
+            (
+                counted(3, 7),
+                7,
+                3,
+                0,
+                several(7),
+                counted(2, 7),
+                counted(1, 7),
+            ),
+            (
+                counted(MOST, 0),
+                0,
+                MOST,
+                counted(MOST, 0),
+                several(0),
+                counted(MOST - 1, 0),
+                counted(MOST - 2, 0),
+            ),
+            (several(0), 0, 0, several(0), several(0), 0, 0),
+            (several(7), 7, 0, 0, several(7), 7, 7),
+        ] {
+            assert_eq!(
+                (permits(state), waiters(state)),
+                (has, waiting),
+                "{state:#x}"
+            );
+            assert_eq!(has_count(state), waiting > 0, "{state:#x}");
+            for (n, with) in [(1, one), (8, eight)] {
+                assert!(has >= n || with_waiter(state, n) == with, "{state:#x}, {n}");
+            }
+            let without = [1, 2].map(|n| without_waiters(state, n));
+            assert_eq!(without, [less, two_less], "{state:#x}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use racefree_loom::model::{RaceCell, WakeOrder};
+use racefree_loom::model::{self, RaceCell, WakeOrder};
 use racefree_loom::{BoundedSemaphore, Semaphore};
 
 use crate::{
@@ -25,6 +25,9 @@ fn two_that_come_one_by_one() {
         }
         assert_eq!(taker.join().unwrap(), [1, 1]);
         assert_eq!(shared.0.value(), 0);
+        // It comes to wait for what is not enough, and wakes nobody.
+        let calls = model::futex_calls();
+        assert!(calls.wakes <= calls.waits, "{calls:?}");
     });
 }
 

@@ -140,7 +140,7 @@ fn hand_over_from_two() {
 }
 
 /// Waiters, and as many permits for them, however they come: all get through.
-fn waiters(builder: &Builder, release: fn(&Semaphore)) {
+fn waiters(builder: &Builder, releases: usize, release: fn(&Semaphore)) {
     explore_with(builder, move || {
         let semaphore = Arc::new(Semaphore::new(0));
         let waiters = [(); 2].map(|()| spawn(&semaphore, Semaphore::acquire));
@@ -149,11 +149,13 @@ fn waiters(builder: &Builder, release: fn(&Semaphore)) {
             .into_iter()
             .for_each(|waiter| waiter.join().unwrap());
         assert_eq!(semaphore.value(), 0);
+        // A thread that comes to wait wakes nobody.
+        assert!(model::futex_calls().wakes <= releases);
     });
 }
 
 fn release_n(order: WakeOrder) {
-    waiters(&Builder::new().wake_order(order), |semaphore| {
+    waiters(&Builder::new().wake_order(order), 1, |semaphore| {
         semaphore.release_n(2).unwrap();
     });
 }
@@ -169,7 +171,7 @@ fn release_n_last_in() {
 }
 
 fn two_releases(order: WakeOrder) {
-    waiters(&bound(4, None).wake_order(order), |semaphore| {
+    waiters(&bound(4, None).wake_order(order), 2, |semaphore| {
         semaphore.release().unwrap();
         semaphore.release().unwrap();
     });
