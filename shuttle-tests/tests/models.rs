@@ -21,7 +21,8 @@ use racefree_shuttle::{
 /// As far away as if it were never: in a model a timed wait may still end by it.
 const LONG: Duration = Duration::from_secs(1000);
 
-/// Runs `body` as often as told in each of the four ways.
+/// Runs `body` as often as told in each of six ways: with the code, where either sleeper is woken
+/// first, and in steps; by random schedules and by PCT's.
 fn explore(executions: usize, body: impl Fn() + Clone + Send + Sync + 'static) {
     explore_with(&Builder::new(), executions, body);
 }
@@ -31,13 +32,18 @@ fn explore_with(
     executions: usize,
     body: impl Fn() + Clone + Send + Sync + 'static,
 ) {
-    for order in [WakeOrder::FirstIn, WakeOrder::LastIn] {
-        let random = builder.clone().executions(executions).wake_order(order);
+    let code = |order| builder.clone().one_step(false).wake_order(order);
+    for (what, builder) in [
+        ("first in", code(WakeOrder::FirstIn)),
+        ("last in", code(WakeOrder::LastIn)),
+        ("one step a call", builder.clone().one_step(true)),
+    ] {
+        let random = builder.executions(executions);
         let pct = random.clone().pct(3);
         for (way, builder) in [("random", random), ("PCT of depth 3", pct)] {
             let report: Report = builder.check(body.clone());
             assert_eq!(report.executions, executions);
-            say(&format!("{report} ({way}, {order:?})"));
+            say(&format!("{report} ({way}, {what})"));
         }
     }
 }

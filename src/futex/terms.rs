@@ -34,7 +34,7 @@ pub enum WakeOrder {
 
 /// What an execution chooses.
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Config {
     /// How many waits, in each execution, end for no reason.
     pub(crate) spurious_wakeups: usize,

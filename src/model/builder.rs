@@ -41,7 +41,7 @@ impl Builder {
                 spurious_wakeups: 0,
                 wake_order: WakeOrder::FirstIn,
                 polls: false,
-                one_step: false,
+                one_step: None,
                 seed: 0,
                 pct: None,
                 replay: None,
@@ -94,17 +94,20 @@ impl Builder {
         self
     }
 
-    /// loom and shuttle: each call of a primitive is one step of its specification, and not the many
-    /// accesses of its code (not if not said). A wait on a condition is a few steps. That takes far
-    /// fewer executions, so larger bodies can be checked without a bound.
+    /// loom and shuttle: whether each call of a primitive is one step of its specification, rather
+    /// than the many accesses of its code. A wait on a condition is a few steps. That takes far fewer
+    /// executions, so that larger bodies can be checked without a bound.
+    ///
+    /// If not said, it is, unless the check asks for something that only the code has:
+    /// [`spurious_wakeups`](Self::spurious_wakeups), [`wake_order`](Self::wake_order),
+    /// [`polls`](Self::polls) or [`inner_steps`](Self::inner_steps). Where it is said to be, these
+    /// have no effect.
     ///
     /// What the code does, the specification has to allow: the tests of this crate run generated
-    /// programs with both, and compare the outcomes.
-    ///
-    /// [`wake_order`](Self::wake_order), [`spurious_wakeups`](Self::spurious_wakeups) and
-    /// [`polls`](Self::polls) have no effect then.
+    /// programs with both, and compare the outcomes. A check of your own code does not need the code
+    /// of the primitives.
     pub fn one_step(mut self, one_step: bool) -> Self {
-        self.settings.one_step = one_step;
+        self.settings.one_step = Some(one_step);
         self
     }
 
@@ -146,7 +149,9 @@ impl Builder {
         self
     }
 
-    /// loom and shuttle: shows the steps within this crate's primitives too, with their atomics.
+    /// loom and shuttle: shows the steps within this crate's primitives too, with their atomics. For
+    /// that the check runs their code ([`one_step`](Self::one_step)). So a failure that was found
+    /// without is to be found again, and not to be replayed.
     pub fn inner_steps(mut self, shown: bool) -> Self {
         self.settings.inner_steps = shown;
         self

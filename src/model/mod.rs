@@ -98,8 +98,13 @@ pub fn check(body: impl Fn() + Send + Sync + 'static) -> Report {
 /// that the progress of others does not depend on it. With `notified`, when it is woken at a
 /// condition or a barrier, and not for a lock on the way. Only with loom and shuttle; not a step of
 /// its own.
+///
+/// # Panics
+///
+/// If the check does not run the code of the primitives: see [`Builder::one_step`].
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub fn stall_when_woken(notified: bool) {
+    needs_the_code("stall_when_woken");
     crate::futex::modelled::stall_when_woken(notified);
 }
 
@@ -115,13 +120,26 @@ pub fn let_go() {
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 #[must_use]
 pub fn sleepers() -> usize {
-    crate::futex::modelled::sleepers()
+    crate::futex::modelled::sleepers() + crate::step::sleepers()
 }
 
 /// The system calls that this crate's primitives would have made, since the execution began: for a
 /// check that there are no more than need be. Only with loom and shuttle; not a step of its own.
+///
+/// # Panics
+///
+/// If the check does not run the code of the primitives: see [`Builder::one_step`].
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 #[must_use]
 pub fn futex_calls() -> FutexCalls {
+    needs_the_code("futex_calls");
     crate::futex::modelled::calls()
+}
+
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+fn needs_the_code(what: &str) {
+    assert!(
+        !crate::sync::one_step(),
+        "`{what}` is about the code of the primitives, which runs with `Builder::one_step(false)`"
+    );
 }

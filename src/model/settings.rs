@@ -14,8 +14,8 @@ pub(crate) struct Settings {
     pub(crate) spurious_wakeups: usize,
     pub(crate) wake_order: WakeOrder,
     pub(crate) polls: bool,
-    /// Whether a call of a primitive is a step of its specification.
-    pub(crate) one_step: bool,
+    /// Whether a call of a primitive is a step of its specification, if that was said.
+    pub(crate) one_step: Option<bool>,
     pub(crate) seed: u64,
     pub(crate) pct: Option<usize>,
     pub(crate) replay: Option<String>,
@@ -36,5 +36,12 @@ impl Settings {
             wake_order: self.wake_order,
             polls: self.polls,
         }
+    }
+
+    /// Unless it was said: a check that asks for what only the code has runs the code.
+    #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+    pub(super) fn one_step(&self) -> bool {
+        let asks_for_code = self.futex() != Default::default() || self.inner_steps;
+        self.one_step.unwrap_or(!asks_for_code)
     }
 }

@@ -37,7 +37,7 @@ pub use barrier::Barrier;
 pub use condition::{ConditionLock, Line, Waiters};
 pub use event::Event;
 pub use locks::{Lock, Permits, RLock};
-pub use whole::begin;
+pub use whole::{begin, sleepers};
 
 pub use crate::spec::Patience;
 

@@ -10,11 +10,18 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 thread_local! {
     static LEAVES_OUT: Cell<bool> = const { Cell::new(false) };
+    static SLEEPERS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Begins an execution. Only in a check that has no bound on preemptions may one be left out.
 pub fn begin(without_a_bound: bool) {
     LEAVES_OUT.set(without_a_bound);
+    SLEEPERS.set(0);
+}
+
+/// How many threads sleep, in whatever call.
+pub fn sleepers() -> usize {
+    SLEEPERS.get()
 }
 
 /// A primitive, of which each call is made of whole steps.
@@ -187,7 +194,9 @@ impl<O: Object> Whole<O> {
                     hidden.sleepers.remove(at);
                     return;
                 }
-                hidden.sleepers[at].parked = true;
+                if !std::mem::replace(&mut hidden.sleepers[at].parked, true) {
+                    SLEEPERS.set(SLEEPERS.get() + 1);
+                }
             }
             observe::sleeps();
             park();
@@ -259,6 +268,9 @@ impl<O: Object> Hidden<O> {
         let sleeper = &mut self.sleepers[at];
         observe::wakes(sleeper.number);
         sleeper.up = true;
+        if sleeper.parked {
+            SLEEPERS.set(SLEEPERS.get() - 1);
+        }
         sleeper.token = sees && !sleeper.parked;
         (sleeper.parked || sees).then(|| sleeper.thread.clone())
     }

@@ -3,11 +3,11 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use racefree_loom::model::{Builder, RaceCell};
+use racefree_loom::model::RaceCell;
 use racefree_loom::{Barrier, BrokenBarrierError, Event, Lock};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with,
+    TIMEOUT, assert_no_futex_call, bound, code, explore, explore_both, explore_both_with,
     explore_stalled, explore_with, must_fail, spawn,
 };
 
@@ -66,7 +66,7 @@ fn two_rounds() {
 
 #[test]
 fn one_round_despite_spurious_wakeups() {
-    explore_with(&Builder::new().spurious_wakeups(1), rounds(1));
+    explore_with(&code().spurious_wakeups(1), rounds(1));
 }
 
 /// Nobody slips into a round that is complete: of three, two go together and one is left.

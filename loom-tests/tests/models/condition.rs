@@ -10,7 +10,7 @@ use racefree_loom::{
 };
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both_with, explore_stalled,
+    TIMEOUT, assert_no_futex_call, bound, code, explore, explore_both_with, explore_stalled,
     explore_with, must_fail, spawn,
 };
 
@@ -69,12 +69,12 @@ fn hand_over<L: ConditionLock + Default + Send + Sync + 'static>(builder: &Build
 
 #[test]
 fn hand_over_under_a_lock() {
-    hand_over::<Lock>(&Builder::new());
+    hand_over::<Lock>(&code());
 }
 
 #[test]
 fn hand_over_under_an_rlock() {
-    hand_over::<RLock>(&Builder::new());
+    hand_over::<RLock>(&code());
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn producer_and_consumer(builder: &Builder, items: usize) {
 
 #[test]
 fn producer_and_consumer_of_one() {
-    producer_and_consumer(&Builder::new(), 1);
+    producer_and_consumer(&code(), 1);
 }
 
 #[test]
@@ -545,5 +545,5 @@ fn a_waiter_that_stalls_on_the_way_to_the_lock_beside_another_of_two() {
 
 #[test]
 fn hand_over_to_a_waiter_that_polls() {
-    hand_over::<Lock>(&Builder::new().polls(true));
+    hand_over::<Lock>(&code().polls(true));
 }

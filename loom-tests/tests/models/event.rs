@@ -8,7 +8,7 @@ use racefree_loom::Event;
 use racefree_loom::model::{self, Builder, RaceCell};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with,
+    TIMEOUT, assert_no_futex_call, bound, code, explore, explore_both, explore_both_with,
     explore_stalled, explore_timed, explore_with, spawn,
 };
 
@@ -60,22 +60,22 @@ fn hand_off(builder: &Builder, waiters: usize) {
 
 #[test]
 fn one_waiter() {
-    hand_off(&Builder::new(), 1);
+    hand_off(&code(), 1);
 }
 
 #[test]
 fn one_waiter_despite_spurious_wakeups() {
-    hand_off(&Builder::new().spurious_wakeups(2), 1);
+    hand_off(&code().spurious_wakeups(2), 1);
 }
 
 #[test]
 fn one_waiter_that_polls() {
-    hand_off(&Builder::new().polls(true), 1);
+    hand_off(&code().polls(true), 1);
 }
 
 #[test]
 fn two_waiters() {
-    hand_off(&Builder::new(), 2);
+    hand_off(&code(), 2);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn pulse(
 
 #[test]
 fn pulse_frees_a_sleeper() {
-    pulse(&Builder::new(), 1, Published::wait_and_read);
+    pulse(&code(), 1, Published::wait_and_read);
 }
 
 #[test]

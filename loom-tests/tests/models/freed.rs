@@ -1,18 +1,18 @@
 //! Models of primitives that are freed as soon as a call on them allows it: by the next holder while
 //! a release may be on its way out, by a waiter while its waker is. The word tells who comes too late.
 
-use racefree_loom::model::{Builder, RaceCell};
+use racefree_loom::model::RaceCell;
 use racefree_loom::{
     Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Condvar, Event, Lock, Mutex, RLock,
     Semaphore,
 };
 
-use crate::{bound, explore_freed};
+use crate::{bound, code, explore_freed};
 
 #[test]
 fn lock_by_the_next_holder() {
     explore_freed(
-        &Builder::new(),
+        &code(),
         || {
             let lock = Lock::new();
             lock.acquire();
@@ -32,7 +32,7 @@ fn lock_by_the_next_holder() {
 #[test]
 fn rlock_by_the_next_holder() {
     explore_freed(
-        &Builder::new(),
+        &code(),
         || {
             let lock = RLock::new();
             lock.acquire();
@@ -52,7 +52,7 @@ fn rlock_by_the_next_holder() {
 #[test]
 fn semaphore_by_who_has_its_permit() {
     explore_freed(
-        &Builder::new(),
+        &code(),
         || Semaphore::new(0),
         |semaphore| {
             semaphore.acquire();
@@ -68,7 +68,7 @@ fn semaphore_by_who_has_its_permit() {
 #[test]
 fn semaphore_by_who_has_two_permits() {
     explore_freed(
-        &Builder::new(),
+        &code(),
         || {
             let semaphore = BoundedSemaphore::new(2);
             semaphore.acquire();
@@ -88,7 +88,7 @@ fn semaphore_by_who_has_two_permits() {
 #[test]
 fn event_by_who_waited_for_it() {
     explore_freed(
-        &Builder::new(),
+        &code(),
         Event::new,
         |event| {
             event.wait();
@@ -146,7 +146,7 @@ fn condvar_by_who_waited_for_it() {
 /// A waiter that was let through frees it, while the last to come is on its way out.
 fn barrier(make: impl Fn() -> Barrier + Send + Sync + 'static) {
     let passes = |barrier: &Barrier| barrier.wait() == Ok(0);
-    explore_freed(&Builder::new(), make, passes, passes);
+    explore_freed(&code(), make, passes, passes);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn acting_barrier_by_the_first_to_come() {
 #[test]
 fn barrier_by_who_is_told_of_an_abort() {
     explore_freed(
-        &Builder::new(),
+        &code(),
         || Barrier::new(2),
         |barrier| {
             assert_eq!(barrier.wait(), Err(BrokenBarrierError::Aborted));

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use racefree_loom::model::{Builder, RaceCell, WakeOrder};
+use racefree_loom::model::{RaceCell, WakeOrder};
 use racefree_loom::{Lock, ReleaseError};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_timed, explore_with,
+    TIMEOUT, assert_no_futex_call, bound, code, explore, explore_both, explore_timed, explore_with,
     must_fail, spawn,
 };
 
@@ -73,7 +73,7 @@ fn exclusion_of_three_rounds() {
 
 #[test]
 fn exclusion_despite_spurious_wakeups() {
-    explore_with(&Builder::new().spurious_wakeups(1), adders(2, 2));
+    explore_with(&code().spurious_wakeups(1), adders(2, 2));
 }
 
 /// One thread acquires, another one releases: what was written before is there to read.

@@ -34,9 +34,14 @@ use racefree_loom::model::{self, Builder, Failure, thread};
 /// Some time. It does not pass in a model: both outcomes are explored.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// A check that runs the code of the primitives: it is what these models are about.
+fn code() -> Builder {
+    Builder::new().one_step(false)
+}
+
 /// Runs every execution of `body`, and prints how many there were.
 fn explore(body: impl Fn() + Send + Sync + 'static) {
-    explore_with(&Builder::new(), body);
+    explore_with(&code(), body);
 }
 
 /// As [`explore`], with a bound, another order of wake-ups, or wake-ups for no reason.
@@ -68,7 +73,7 @@ fn check(
 
 /// As [`explore`], for a scenario that may end in two ways: fails unless both were seen.
 fn explore_both(body: impl Fn() -> bool + Send + Sync + 'static) {
-    explore_both_with(&Builder::new(), body);
+    explore_both_with(&code(), body);
 }
 
 /// As [`explore_both`] and [`explore_with`].
@@ -101,8 +106,8 @@ fn bound(quick: usize, deep: Option<usize>) -> Builder {
         Some(quick)
     };
     match bound {
-        Some(bound) => Builder::new().preemption_bound(bound),
-        None => Builder::new(),
+        Some(bound) => code().preemption_bound(bound),
+        None => code(),
     }
 }
 
@@ -110,7 +115,7 @@ fn bound(quick: usize, deep: Option<usize>) -> Builder {
 /// `message` is a part of.
 fn must_fail(message: &str, body: impl Fn() + Send + Sync + 'static) {
     // The scenario's panic is expected: run it where its message is not printed as this test's.
-    let failure = check(&Builder::new(), body).expect_err("no execution fails");
+    let failure = check(&code(), body).expect_err("no execution fails");
     let said = &failure.message;
     assert!(said.contains(message), "failed for another reason: {said}");
     say(&format!(

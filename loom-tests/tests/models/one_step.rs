@@ -10,8 +10,9 @@ use racefree_loom::{Barrier, Condition, Condvar, Event, Lock, Mutex, RLock, Sema
 use crate::programs::{locked_counter_race, toilet, traffic_light};
 use crate::{TIMEOUT, check, explore_with, spawn};
 
+/// A check as its users have it.
 fn one_step() -> Builder {
-    Builder::new().one_step(true)
+    Builder::new()
 }
 
 /// Fails unless these are the outcomes of `body`, no more and no less.

@@ -7,7 +7,9 @@ use racefree_loom::model::sync::atomic::{AtomicUsize, Ordering};
 use racefree_loom::model::{self, Builder, RaceCell};
 use racefree_loom::{BoundedSemaphore, Event, Lock, RLock, ReleaseError};
 
-use crate::{bound, explore, explore_both, explore_both_with, explore_with, must_fail, spawn};
+use crate::{
+    bound, code, explore, explore_both, explore_both_with, explore_with, must_fail, spawn,
+};
 
 /// Counter race: threads that each add 1 a number of times, by `add`, and the sum that it should be.
 fn counter_race<T: Send + Sync + 'static>(
@@ -224,7 +226,7 @@ pub(crate) fn traffic_light(builder: &Builder, cars: usize) {
 
 #[test]
 fn traffic_light_1_car() {
-    traffic_light(&Builder::new(), 1);
+    traffic_light(&code(), 1);
 }
 
 #[test]

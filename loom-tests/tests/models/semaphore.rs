@@ -7,7 +7,7 @@ use racefree_loom::model::{self, Builder, RaceCell, WakeOrder};
 use racefree_loom::{BoundedSemaphore, ReleaseError, Semaphore};
 
 use crate::{
-    TIMEOUT, assert_no_futex_call, bound, explore, explore_both, explore_both_with,
+    TIMEOUT, assert_no_futex_call, bound, code, explore, explore_both, explore_both_with,
     explore_stalled, explore_timed, explore_with, spawn,
 };
 
@@ -35,12 +35,12 @@ fn one_permit(builder: &Builder, threads: usize, rounds: usize) {
 
 #[test]
 fn one_permit_for_two() {
-    one_permit(&Builder::new(), 2, 2);
+    one_permit(&code(), 2, 2);
 }
 
 #[test]
 fn one_permit_for_two_despite_spurious_wakeups() {
-    one_permit(&Builder::new().spurious_wakeups(1), 2, 2);
+    one_permit(&code().spurious_wakeups(1), 2, 2);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn waiters(builder: &Builder, releases: usize, release: fn(&Semaphore)) {
 }
 
 fn release_n(order: WakeOrder) {
-    waiters(&Builder::new().wake_order(order), 1, |semaphore| {
+    waiters(&code().wake_order(order), 1, |semaphore| {
         semaphore.release_n(2).unwrap();
     });
 }
@@ -233,7 +233,7 @@ fn deadline_against_release() {
 /// A waiter that gives up takes no wake with it: the one beside it gets the permit, if the one
 /// that gave up does not have it.
 fn timeout_beside_a_waiter(order: WakeOrder) {
-    explore_with(&Builder::new().wake_order(order), || {
+    explore_with(&code().wake_order(order), || {
         let semaphore = Arc::new(Semaphore::new(0));
         let timed = spawn(&semaphore, |semaphore| {
             if semaphore.acquire_timeout(TIMEOUT) {

@@ -100,7 +100,7 @@ fn attempt(
     until: Option<Instant>,
 ) -> Attempt {
     let config = settings.futex();
-    let one_step = settings.one_step;
+    let one_step = settings.one_step();
     let mut checker = loom::model::Builder::new();
     // loom's own limits on executions and time end a check early and in silence, and come from
     // the environment: what is explored is to be said in the code alone.

@@ -268,7 +268,7 @@ fn attempt_here<S: Scheduler + 'static>(
         log: log.clone(),
     };
     let futex = settings.futex();
-    let one_step = settings.one_step;
+    let one_step = settings.one_step();
     let _watching = run.watch();
     let this = run.clone();
     FAILED.set(Some(log.clone()));
