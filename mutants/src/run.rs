@@ -222,7 +222,7 @@ impl Worker {
             };
             let start = Instant::now();
             for test in tests {
-                if endless.len() == ENDLESS {
+                if number == MODELS && endless.len() == ENDLESS {
                     break;
                 }
                 let model = match number {

@@ -102,10 +102,13 @@ mod halves {
         }
 
         pub(crate) fn set_current(&self) {
-            let id = thread_id();
+            self.set(thread_id());
+            self.address.store(address(), Ordering::Relaxed);
+        }
+
+        fn set(&self, id: u64) {
             self.low.store(id as u32, Ordering::Relaxed);
             self.high.store((id >> 32) as u32, Ordering::Relaxed);
-            self.address.store(address(), Ordering::Relaxed);
         }
 
         pub(crate) fn clear(&self) {
@@ -135,6 +138,8 @@ mod halves {
                 owner.high.fetch_sub(1, Ordering::Relaxed);
                 owner.low.fetch_add(1, Ordering::Relaxed);
                 assert!(!owner.is_current());
+                owner.set(7 << 32 | 5);
+                assert_eq!((owner.id(), owner.is_current()), (7 << 32 | 5, false));
                 // Another that lives.
                 owner.set_current();
                 owner.address.fetch_add(1, Ordering::Relaxed);
