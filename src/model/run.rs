@@ -48,12 +48,6 @@ impl Run {
         self.trace.threads_left()
     }
 
-    /// The execution is over: what comes now is none of it.
-    #[cfg(all(shuttle, feature = "shuttle", not(all(loom, feature = "loom"))))]
-    pub(crate) fn over(&self) {
-        self.trace.over();
-    }
-
     /// What the last execution did.
     pub(crate) fn steps(&self) -> Steps {
         self.trace.take()

@@ -6,7 +6,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::panic::Location;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::steps::{Act, Ending, KEPT, Place, Step, Steps, Thing, Thread, Told};
@@ -15,8 +15,6 @@ use super::steps::{Act, Ending, KEPT, Place, Step, Steps, Thing, Thread, Told};
 #[derive(Debug)]
 pub(crate) struct Trace {
     recorded: Mutex<Recorded>,
-    /// Whether nothing more is to be recorded: the checker has ended the execution.
-    over: AtomicBool,
     /// Whether the crate's own steps are recorded.
     inner: bool,
 }
@@ -70,13 +68,7 @@ fn current() -> Option<Arc<Trace>> {
 
 /// Has the trace of the running execution, and the number of the running thread, if there is one.
 fn with<R>(record: impl FnOnce(&mut Recorded, usize) -> R) -> Option<R> {
-    CURRENT.with_borrow(|current| {
-        let trace = current.as_ref()?;
-        if trace.over.load(Ordering::Relaxed) {
-            return None;
-        }
-        Some(())
-    })?;
+    CURRENT.with_borrow(|current| current.is_some().then_some(()))?;
     // It may have to be registered, which looks at the trace.
     let me = ME.try_with(|me| *me).ok()?;
     CURRENT.with_borrow(|current| {
@@ -89,7 +81,6 @@ impl Trace {
     pub(crate) fn new(inner: bool) -> Arc<Self> {
         Arc::new(Self {
             recorded: Mutex::default(),
-            over: AtomicBool::new(false),
             inner,
         })
     }
@@ -123,13 +114,7 @@ impl Trace {
                 ..Thread::default()
             });
         }
-        self.over.store(false, Ordering::Relaxed);
         thread::begins(0);
-    }
-
-    /// The checker has ended the execution: what the threads do while they unwind is none of it.
-    pub(crate) fn over(&self) {
-        self.over.store(true, Ordering::Relaxed);
     }
 
     /// What was recorded since the execution began.
@@ -164,7 +149,6 @@ impl Trace {
 pub(crate) fn panics(message: &str, place: Option<Place>, checker: bool) {
     let Some(trace) = current() else { return };
     if checker {
-        trace.over();
         let mut recorded = trace.recorded();
         let panic = &mut recorded.steps.panic;
         panic.get_or_insert_with(|| (None, message.to_owned()));
@@ -369,9 +353,6 @@ impl Call {
         };
         CURRENT.with_borrow(|current| {
             let Some(trace) = current else { return };
-            if trace.over.load(Ordering::Relaxed) {
-                return;
-            }
             let mut recorded = trace.recorded();
             if recorded.number != number {
                 return;
