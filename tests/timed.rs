@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::closed::{CondvarOfMutex, Twos};
 use common::{LIMIT, Running, forever, spawn};
 use racefree::{
     Barrier, BoundedSemaphore, Condition, ConditionLock, Event, Lock, Mutex, RLock, Semaphore,
@@ -91,6 +92,55 @@ macro_rules! timed_acquires {
     };
 }
 timed_acquires! { Lock RLock Semaphore BoundedSemaphore }
+
+macro_rules! timed_permits {
+    ($($Primitive:ident)*) => {
+        $(impl Timed for Twos<$Primitive> {
+            const NAME: &str = concat!("two permits of ", stringify!($Primitive));
+
+            fn closed() -> Self {
+                let semaphore = $Primitive::new(2);
+                semaphore.acquire();
+                Self(semaphore)
+            }
+
+            fn contended() -> Self {
+                Self($Primitive::new(2))
+            }
+
+            fn ways() -> Vec<Way<Self>> {
+                vec![
+                    ("acquire_n_timeout", |it, deadline| {
+                        if it.0.acquire_n_timeout(2, left(deadline)) {
+                            it.0.release_n(2).unwrap();
+                        }
+                    }),
+                    ("acquire_n_until", |it, deadline| {
+                        if it.0.acquire_n_until(2, deadline) {
+                            it.0.release_n(2).unwrap();
+                        }
+                    }),
+                    ("guard_n_timeout", |it, deadline| {
+                        drop(it.0.guard_n_timeout(2, left(deadline)));
+                    }),
+                ]
+            }
+
+            fn stir(&self) {
+                assert!(!self.0.acquire_n_timeout(2, NEXT_TO_NOTHING));
+            }
+
+            /// One permit comes and goes, beside those who want two.
+            fn barge(&self) {
+                if self.0.acquire_timeout(NEXT_TO_NOTHING) {
+                    thread::yield_now();
+                    self.0.release().unwrap();
+                }
+            }
+        })*
+    };
+}
+timed_permits! { Semaphore BoundedSemaphore }
 
 /// One of the mutexes, which have the same calls.
 macro_rules! timed_mutex {
@@ -248,6 +298,68 @@ impl<L: ConditionLock + Default + Send + Sync + 'static> Timed for Condition<L> 
     }
 }
 
+impl Timed for CondvarOfMutex {
+    const NAME: &str = "Condvar";
+
+    fn closed() -> Self {
+        Self::default()
+    }
+
+    fn contended() -> Self {
+        Self::default()
+    }
+
+    /// As those of a condition.
+    fn ways() -> Vec<Way<Self>> {
+        vec![
+            ("wait_timeout", |it, deadline| {
+                it.0.wait_timeout(&mut it.1.lock(), left(deadline));
+            }),
+            ("wait_while_timeout", |it, deadline| {
+                let mut guard = it.1.lock();
+                let timeout = left(deadline);
+                let ended = it.0.wait_while_timeout(&mut guard, |_| true, timeout);
+                assert!(ended.timed_out() && Instant::now() >= deadline);
+            }),
+            ("wait_while_until", |it, deadline| {
+                let mut late = 0;
+                let ended = it.0.wait_while_until(
+                    &mut it.1.lock(),
+                    |_| {
+                        late += u32::from(Instant::now() > deadline);
+                        true
+                    },
+                    deadline,
+                );
+                assert!(ended.timed_out() && Instant::now() >= deadline);
+                assert!(late <= 2, "asked {late} times when the time was up");
+            }),
+            ("loop of wait_until", |it, deadline| {
+                let mut guard = it.1.lock();
+                let mut late = 0;
+                while !it.0.wait_until(&mut guard, deadline).timed_out() {
+                    late += u32::from(Instant::now() > deadline);
+                }
+                assert!(Instant::now() >= deadline);
+                assert!(late <= 1, "notified {late} times when the time was up");
+            }),
+        ]
+    }
+
+    fn stir(&self) {
+        self.0.notify_all();
+        thread::yield_now();
+    }
+
+    /// The mutex alone: whose time is up has to have it again.
+    fn barge(&self) {
+        if let Some(_guard) = self.1.try_lock_for(NEXT_TO_NOTHING) {
+            self.0.notify_one();
+        }
+        thread::yield_now();
+    }
+}
+
 impl Timed for Barrier {
     const NAME: &str = "Barrier";
 
@@ -295,6 +407,8 @@ macro_rules! for_each_timed {
         for_each_timed! { @rlock RLock: $($test)* }
         for_each_timed! { @semaphore Semaphore: $($test)* }
         for_each_timed! { @bounded_semaphore BoundedSemaphore: $($test)* }
+        for_each_timed! { @two_permits Twos<Semaphore>: $($test)* }
+        for_each_timed! { @two_bounded_permits Twos<BoundedSemaphore>: $($test)* }
         for_each_timed! { @mutex Mutex<u32>: $($test)* }
         #[cfg(feature = "lock_api")]
         for_each_timed! { @lock_api_mutex RawMutexTimed: $($test)* }
@@ -303,6 +417,7 @@ macro_rules! for_each_timed {
         for_each_timed! { @event Event: $($test)* }
         for_each_timed! { @condition_with_lock Condition<Lock>: $($test)* }
         for_each_timed! { @condition_with_rlock Condition<RLock>: $($test)* }
+        for_each_timed! { @condvar CondvarOfMutex: $($test)* }
         for_each_timed! { @barrier Barrier: $($test)* }
     };
     (@$module:ident $Timed:ty: $($test:ident)*) => {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::{LIMIT, forever, until};
 use racefree::{
-    Barrier, BoundedSemaphore, Condition, ConditionLock, Event, Lock, Mutex, MutexGuard, RLock,
-    Semaphore,
+    Barrier, BoundedSemaphore, Condition, ConditionLock, Condvar, Event, Lock, Mutex, MutexGuard,
+    RLock, Semaphore,
 };
 
 /// What lets nobody through until it is opened, by the thread that made it; then all.
@@ -103,6 +103,34 @@ macro_rules! closed_without_permits {
 }
 closed_without_permits! { Semaphore BoundedSemaphore }
 
+/// A semaphore at which each wants two permits.
+pub(crate) struct Twos<S>(pub(crate) S);
+
+macro_rules! closed_without_two_permits {
+    ($($Primitive:ty)*) => {
+        $(impl Closed for Twos<$Primitive> {
+            fn closed(waiters: u32) -> Self {
+                let primitive = <$Primitive>::new(2 * waiters);
+                primitive.acquire_n(2 * waiters - 1);
+                Self(primitive)
+            }
+
+            fn open(&self, waiters: u32) {
+                self.0.release_n(2 * waiters - 1).unwrap();
+            }
+
+            fn wait(&self) {
+                self.0.acquire_n(2);
+            }
+
+            fn wait_timeout(&self, timeout: Duration) -> bool {
+                self.0.acquire_n_timeout(2, timeout)
+            }
+        })*
+    };
+}
+closed_without_two_permits! { Semaphore BoundedSemaphore }
+
 /// A mutex, and the guard that keeps it closed.
 pub(crate) struct LockedMutex {
     mutex: &'static Mutex<u32>,
@@ -174,6 +202,31 @@ impl<L: ConditionLock + Default + Send + Sync + 'static> Closed for Condition<L>
     }
 }
 
+/// A condition variable, and its mutex.
+#[derive(Default)]
+pub(crate) struct CondvarOfMutex(pub(crate) Condvar, pub(crate) Mutex<()>);
+
+impl Closed for CondvarOfMutex {
+    const CLOSES_AGAIN: bool = true;
+
+    fn closed(_waiters: u32) -> Self {
+        Self::default()
+    }
+
+    fn open(&self, _waiters: u32) {
+        self.0.notify_all();
+    }
+
+    fn wait(&self) {
+        self.0.wait(&mut self.1.lock());
+    }
+
+    fn wait_timeout(&self, timeout: Duration) -> bool {
+        let mut guard = self.1.lock();
+        !self.0.wait_timeout(&mut guard, timeout).timed_out()
+    }
+}
+
 impl Closed for Barrier {
     fn closed(waiters: u32) -> Self {
         Self::new(waiters as usize + 1)
@@ -204,10 +257,15 @@ macro_rules! for_each_wait {
         for_each_wait!(@rlock racefree::RLock: $($test)*);
         for_each_wait!(@semaphore racefree::Semaphore: $($test)*);
         for_each_wait!(@bounded_semaphore racefree::BoundedSemaphore: $($test)*);
+        for_each_wait!(@two_permits
+            $crate::common::closed::Twos<racefree::Semaphore>: $($test)*);
+        for_each_wait!(@two_bounded_permits
+            $crate::common::closed::Twos<racefree::BoundedSemaphore>: $($test)*);
         for_each_wait!(@mutex $crate::common::closed::LockedMutex: $($test)*);
         for_each_wait!(@event racefree::Event: $($test)*);
         for_each_wait!(@condition_with_lock racefree::Condition<racefree::Lock>: $($test)*);
         for_each_wait!(@condition_with_rlock racefree::Condition<racefree::RLock>: $($test)*);
+        for_each_wait!(@condvar $crate::common::closed::CondvarOfMutex: $($test)*);
         for_each_wait!(@barrier racefree::Barrier: $($test)*);
     };
     (@$module:ident $Closed:ty: $($test:ident)*) => {
