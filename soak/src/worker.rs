@@ -9,7 +9,7 @@ use racefree::{Condition, ConditionLock, ReleaseError};
 
 use crate::figures::{Figures, Slot};
 use crate::room::{Door, Room};
-use crate::world::{Store, World};
+use crate::world::{KINDS, Store, World};
 
 pub(crate) struct Worker<'a> {
     world: &'a World,
@@ -32,7 +32,7 @@ impl<'a> Worker<'a> {
     pub(crate) fn work(&mut self) {
         let world = self.world;
         while !world.is_over() {
-            let any = self.random.u8(0..18);
+            let any = self.random.u8(0..KINDS);
             let kind = world
                 .favourite
                 .filter(|_| self.random.bool())
@@ -53,6 +53,7 @@ impl<'a> Worker<'a> {
                 }
                 12 | 13 => self.wait_for_the_light(),
                 14 | 15 => self.wait_for_a_supply(),
+                16 | 17 => self.trade_at_the_shelf(),
                 _ => self.meet(),
             }
         }
@@ -69,6 +70,10 @@ impl<'a> Worker<'a> {
             assert_eq!(released, Ok(()));
         }
         let owed = [&world.store.owed, &world.nested_store.owed].map(|it| it.swap(0, SeqCst));
+        let owed_at_the_shelf = world.shelf.owed.swap(0, SeqCst);
+        if owed_at_the_shelf > 0 {
+            self.fill_the_shelf(owed_at_the_shelf);
+        }
         if owed[0] > 0 {
             self.stock(&world.store, owed[0]);
         }
@@ -294,15 +299,88 @@ impl<'a> Worker<'a> {
         let world = self.world;
         let mut left = number;
         while left > 0 {
-            if self.enter(&world.permits) {
-                let taken = world.taken.fetch_add(1, SeqCst) + 1;
+            let n = self.random.u32(1..=left);
+            if self.enter_with(n) {
+                let taken = world.taken.fetch_add(n.into(), SeqCst) + u64::from(n);
                 assert!(
                     taken <= world.given.load(SeqCst),
                     "a permit that nobody gave"
                 );
-                left -= 1;
+                left -= n;
             }
         }
+    }
+
+    /// Acquires so many permits in one way or another, and says whether it did.
+    fn enter_with(&mut self, n: u32) -> bool {
+        let permits = &self.world.permits;
+        let (way, timeout) = (self.random.u8(0..4), self.timeout());
+        match way {
+            _ if n == 1 => self.enter(permits),
+            0 => self.step("Semaphore::try_acquire_n", || permits.try_acquire_n(n)),
+            1 => self.timed("Semaphore::acquire_n_timeout", timeout, |_| {
+                permits.acquire_n_timeout(n, timeout)
+            }),
+            _ => {
+                self.step("Semaphore::acquire_n", || permits.acquire_n(n));
+                true
+            }
+        }
+    }
+
+    /// As [`trade`](Self::trade), with a mutex and a condition variable.
+    fn trade_at_the_shelf(&mut self) {
+        let shelf = &self.world.shelf;
+        let number = self.random.u32(1..4);
+        if self.random.u8(0..3) == 0 {
+            self.fill_the_shelf(number);
+        } else {
+            shelf.owed.fetch_add(number, SeqCst);
+        }
+        self.linger();
+        for _ in 0..number {
+            while !self.take_from_the_shelf() {}
+        }
+    }
+
+    fn fill_the_shelf(&mut self, number: u32) {
+        let shelf = &self.world.shelf;
+        let mut tokens = self.step("Mutex", || shelf.tokens.lock());
+        *tokens += u64::from(number);
+        let held = self.random.bool().then_some(tokens);
+        let notified = self.step("Condvar::notify", || shelf.changed.notify(number as usize));
+        assert!(notified <= number as usize);
+        drop(held);
+    }
+
+    fn take_from_the_shelf(&mut self) -> bool {
+        let shelf = &self.world.shelf;
+        let (way, timeout) = (self.random.u8(0..3), self.timeout());
+        let mut tokens = self.step("Mutex", || shelf.tokens.lock());
+        let none = |tokens: &mut u64| *tokens == 0;
+        match way {
+            0 => {
+                self.timed("Condvar::wait_while_timeout", timeout, |_| {
+                    let ended = shelf.changed.wait_while_timeout(&mut tokens, none, timeout);
+                    !ended.timed_out()
+                });
+            }
+            1 if *tokens == 0 => {
+                self.timed("Condvar::wait_until", timeout, |deadline| {
+                    !shelf.changed.wait_until(&mut tokens, deadline).timed_out()
+                });
+            }
+            _ => self.step("Condvar::wait_while", || {
+                shelf.changed.wait_while(&mut tokens, none);
+            }),
+        }
+        let came = *tokens > 0;
+        if came {
+            let before = *tokens;
+            self.linger();
+            *tokens = before - 1;
+        }
+        came
     }
 
     /// Gives tokens under a condition's lock, or asks for some, which come several at once; and then

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
-use racefree::{Barrier, BoundedSemaphore, Condition, Event, Lock, Mutex, RLock, Semaphore};
+use racefree::{
+    Barrier, BoundedSemaphore, Condition, Condvar, Event, Lock, Mutex, RLock, Semaphore,
+};
 
 use crate::room::{Door, Room};
+
+/// How many kinds of things a thread may do.
+pub(crate) const KINDS: u8 = 20;
 
 /// How many threads do nothing but pass a barrier.
 pub(crate) const MARCHERS: usize = 3;
@@ -35,6 +40,14 @@ impl<D: Door> Store<D> {
         assert_eq!(self.tokens.load(Relaxed), 0, "{self:?}");
         self.room.balance();
     }
+}
+
+/// Tokens as those of a [`Store`], in a mutex, with a condition variable.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    pub(crate) tokens: Mutex<u64>,
+    pub(crate) changed: Condvar,
+    pub(crate) owed: AtomicU32,
 }
 
 /// An event that one thread sets and clears.
@@ -94,6 +107,7 @@ pub(crate) struct World {
     pub(crate) owed: AtomicU32,
     pub(crate) store: Store<Condition<Lock>>,
     pub(crate) nested_store: Store<Condition<RLock>>,
+    pub(crate) shelf: Shelf,
     pub(crate) light: Light,
     pub(crate) march: March,
     pub(crate) barrier: Barrier,
@@ -105,9 +119,9 @@ impl World {
         let over = Arc::default();
         let size = random.u32(1..6);
         let permits = random.u32(1..4);
-        let favourite = random.u8(0..36);
+        let favourite = random.u8(0..2 * KINDS);
         Self {
-            favourite: (favourite < 18).then_some(favourite),
+            favourite: (favourite < KINDS).then_some(favourite),
             lock: Room::new(Lock::new(), 1),
             rlock: Room::new(RLock::new(), 1),
             semaphore: Room::new(Semaphore::new(permits), permits),
@@ -121,6 +135,7 @@ impl World {
             owed: AtomicU32::new(0),
             store: Store::new(Condition::with_lock(Lock::new())),
             nested_store: Store::new(Condition::new()),
+            shelf: Shelf::default(),
             light: Light::default(),
             march: March::new(&over),
             barrier: Barrier::new(PARTIES),
@@ -162,6 +177,9 @@ impl World {
         );
         self.store.balance();
         self.nested_store.balance();
+        assert_eq!(self.shelf.changed.n_waiting(), 0);
+        let left = self.shelf.tokens.try_lock().map(|tokens| *tokens);
+        assert_eq!(left, Some(0), "{:?}", self.shelf);
         assert_eq!(self.march.barrier.n_waiting() + self.barrier.n_waiting(), 0);
         let passed = self.passed.each_ref().map(|it| it.load(Relaxed));
         assert_eq!(
