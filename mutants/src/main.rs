@@ -8,6 +8,9 @@
 //! Only the models count, and the refinement: neither native tests nor the compiler's warnings. A
 //! mutant that no model catches has to be argued for in `mutants/accepted.toml`; otherwise this ends
 //! with an error.
+//!
+//! The results are in `mutants/results.jsonl`, which is part of the repository: all of them take hours,
+//! and with `--keep` a run goes on where the last one ended, whichever machine that was on.
 
 mod find;
 mod run;
@@ -163,7 +166,7 @@ fn main() -> Result<ExitCode> {
 
     let folder = root.join("target/mutants");
     fs::create_dir_all(&folder)?;
-    let mut store = Store::open(&folder.join("results.jsonl"), arguments.fresh)?;
+    let mut store = Store::open(&root.join("mutants/results.jsonl"), arguments.fresh)?;
     let jobs = jobs(root, mutants, arguments.deep)?;
     run_all(root, &folder, &arguments, &jobs, &mut store)?;
 
