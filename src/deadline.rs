@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::observe::MayWait;
 use crate::sync::MODELLED;
 
 /// How long to block. All slow paths take this type, so each primitive needs only one slow path.
@@ -34,6 +35,17 @@ impl Deadline {
             Self::Now => true,
             Self::At(instant) => !MODELLED && Instant::now() >= instant,
             Self::Never => false,
+        }
+    }
+}
+
+impl MayWait for Deadline {
+    #[inline]
+    fn is_timed(&self) -> Option<bool> {
+        match self {
+            Self::Now => None,
+            Self::At(_) => Some(true),
+            Self::Never => Some(false),
         }
     }
 }

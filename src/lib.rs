@@ -43,6 +43,11 @@ mod barrier;
 mod condition;
 mod condvar;
 mod deadline;
+#[cfg(all(
+    feature = "deadlock",
+    not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))
+))]
+pub mod deadlock;
 mod error;
 mod event;
 mod futex;

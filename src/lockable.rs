@@ -36,6 +36,7 @@ pub(crate) mod sealed {
         #[track_caller]
         fn take(&self, method: &'static str, deadline: impl FnOnce() -> Deadline) -> bool {
             let call = self.object().call(Act::Take, method);
+            let deadline = call.may_wait(deadline);
             call.ends(self.acquire_by(deadline))
         }
 

@@ -97,7 +97,7 @@ impl<T> Mutex<T> {
     #[must_use]
     #[inline]
     pub const fn named(mut self, name: &'static str) -> Self {
-        self.lock.object = self.lock.object.named(name);
+        self.lock.object.set_name(name);
         self
     }
 
@@ -458,9 +458,7 @@ impl Watched {
     #[inline]
     #[track_caller]
     fn acquire(&self, method: &'static str) {
-        let call = self.object.call(Act::Take, method);
-        self.raw.acquire();
-        call.ends(());
+        self.acquire_by(method, || Deadline::Never);
     }
 
     #[inline]
@@ -474,6 +472,7 @@ impl Watched {
     #[track_caller]
     fn acquire_by(&self, method: &'static str, deadline: impl FnOnce() -> Deadline) -> bool {
         let call = self.object.call(Act::Take, method);
+        let deadline = call.may_wait(deadline);
         call.ends((!one_step() && self.raw.try_acquire()) || self.raw.acquire_slow(deadline()))
     }
 }

@@ -309,6 +309,7 @@ macro_rules! several {
             ) -> bool {
                 assert!(n <= self.most(), "more permits than there can be");
                 let call = self.object.call_with(Act::Take, method, u64::from(n));
+                let deadline = call.may_wait(deadline);
                 call.ends(
                     (!one_step() && self.permits.try_acquire(n))
                         || self.permits.acquire_slow(n, deadline()),

@@ -270,9 +270,11 @@ impl Semaphore {
         #[must_use]
         #[track_caller]
         pub fn new(value: u32) -> Self {
+            let mut object = Object::new("Semaphore");
+            object.set_permits(value);
             Self {
                 permits: raw::Permits::new(value),
-                object: Object::new("Semaphore"),
+                object,
             }
         }
     }
@@ -378,9 +380,11 @@ impl BoundedSemaphore {
         #[must_use]
         #[track_caller]
         pub fn new(value: u32) -> Self {
+            let mut object = Object::new("BoundedSemaphore");
+            object.set_permits(value);
             Self {
                 permits: raw::Permits::new(value),
-                object: Object::new("BoundedSemaphore"),
+                object,
                 initial: value,
             }
         }

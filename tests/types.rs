@@ -12,7 +12,7 @@ use racefree::{
     Event, Guard, Lock, MappedMutexGuard, Mutex, MutexGuard, NotOwnerError, RLock, ReleaseError,
     Semaphore,
 };
-use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert, const_assert_eq};
+use static_assertions::{assert_impl_all, assert_not_impl_any};
 
 assert_impl_all!(Lock: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
 assert_impl_all!(RLock: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Default);
@@ -77,52 +77,50 @@ assert_impl_all!(ReleaseError: Error, Copy, Eq, Send, Sync, Unpin, UnwindSafe, R
 assert_impl_all!(NotOwnerError: Error, Copy, Eq, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_impl_all!(BrokenBarrierError: Error, Copy, Eq, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
-// What is promised.
-#[cfg(not(feature = "trace"))]
-const_assert!(size_of::<Lock>() <= 4);
-#[cfg(not(feature = "trace"))]
-const_assert!(size_of::<Event>() <= 4);
-#[cfg(not(feature = "trace"))]
-const_assert!(size_of::<Semaphore>() <= 16);
-#[cfg(not(feature = "trace"))]
-const_assert!(size_of::<BoundedSemaphore>() <= 16);
-#[cfg(not(feature = "trace"))]
-const_assert!(size_of::<RLock>() <= 24);
-#[cfg(not(feature = "trace"))]
-const_assert!(size_of::<Mutex<()>>() <= 8);
-#[cfg(not(feature = "trace"))]
-const_assert!(size_of::<Condition>() - size_of::<RLock>() <= 16);
-#[cfg(not(feature = "trace"))]
-const_assert!(size_of::<Condition<&Lock>>() - size_of::<&Lock>() <= 16);
-#[cfg(not(feature = "trace"))]
-const_assert!(size_of::<Condvar>() <= 16);
-#[cfg(not(feature = "trace"))]
-const_assert!(size_of::<Barrier>() <= 64);
+// With one of these features, primitives and guards know where they were made.
+#[cfg(not(any(feature = "trace", feature = "deadlock")))]
+mod sizes {
+    use static_assertions::{const_assert, const_assert_eq};
 
-// What it is today, so that nobody grows one without noticing.
-const_assert_eq!(size_of::<Lock>(), 4);
-const_assert_eq!(size_of::<Event>(), 4);
-const_assert_eq!(size_of::<Semaphore>(), 4);
-const_assert_eq!(size_of::<BoundedSemaphore>(), 8);
-const_assert_eq!(size_of::<Mutex<()>>(), 4);
-const_assert_eq!(
-    size_of::<MutexGuard<'static, [u8; 9]>>(),
-    size_of::<usize>()
-);
+    use super::*;
 
-// A guard is a reference and nothing more.
-const_assert_eq!(size_of::<Guard<'static, RLock>>(), size_of::<usize>());
-const_assert_eq!(size_of::<ArcGuard<RLock>>(), size_of::<usize>());
-const_assert_eq!(
-    size_of::<Option<ArcMutexGuard<[u8; 9]>>>(),
-    size_of::<usize>()
-);
+    // What is promised.
+    const_assert!(size_of::<Lock>() <= 4);
+    const_assert!(size_of::<Event>() <= 4);
+    const_assert!(size_of::<Semaphore>() <= 16);
+    const_assert!(size_of::<BoundedSemaphore>() <= 16);
+    const_assert!(size_of::<RLock>() <= 24);
+    const_assert!(size_of::<Mutex<()>>() <= 8);
+    const_assert!(size_of::<Condition>() - size_of::<RLock>() <= 16);
+    const_assert!(size_of::<Condition<&Lock>>() - size_of::<&Lock>() <= 16);
+    const_assert!(size_of::<Condvar>() <= 16);
+    const_assert!(size_of::<Barrier>() <= 64);
 
-#[test]
-fn an_error_goes_wherever_errors_go() {
-    fn misuse() -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(Lock::new().release()?)
+    // What it is today, so that nobody grows one without noticing.
+    const_assert_eq!(size_of::<Lock>(), 4);
+    const_assert_eq!(size_of::<Event>(), 4);
+    const_assert_eq!(size_of::<Semaphore>(), 4);
+    const_assert_eq!(size_of::<BoundedSemaphore>(), 8);
+    const_assert_eq!(size_of::<Mutex<()>>(), 4);
+    const_assert_eq!(
+        size_of::<MutexGuard<'static, [u8; 9]>>(),
+        size_of::<usize>()
+    );
+
+    // A guard is a reference and nothing more.
+    const_assert_eq!(size_of::<Guard<'static, RLock>>(), size_of::<usize>());
+    const_assert_eq!(size_of::<ArcGuard<RLock>>(), size_of::<usize>());
+    const_assert_eq!(
+        size_of::<Option<ArcMutexGuard<[u8; 9]>>>(),
+        size_of::<usize>()
+    );
+
+    #[test]
+    fn an_error_goes_wherever_errors_go() {
+        fn misuse() -> Result<(), Box<dyn Error + Send + Sync>> {
+            Ok(Lock::new().release()?)
+        }
+        let error = misuse().unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&ReleaseError::Unlocked));
     }
-    let error = misuse().unwrap_err();
-    assert_eq!(error.downcast_ref(), Some(&ReleaseError::Unlocked));
 }

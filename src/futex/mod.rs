@@ -28,7 +28,7 @@ use std::time::Instant;
 pub(crate) use terms::{ALL, ANY, Outcome, Private};
 
 use crate::deadline::Deadline;
-use crate::observe;
+use crate::observe::{self, Sleep};
 use crate::sync::{AtomicU32, MODELLED};
 
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
@@ -98,10 +98,20 @@ pub(crate) fn wait_masked<S: Scope>(
         Deadline::Never => None,
     };
     // The modelled one knows whether it comes to that.
-    if !MODELLED {
-        observe::sleeps();
+    if MODELLED {
+        return imp::wait::<S>(word, expected, apart, mask, until);
     }
-    imp::wait::<S>(word, expected, apart, mask, until)
+    match observe::sleeps(until.is_none()) {
+        Sleep::AsAsked => imp::wait::<S>(word, expected, apart, mask, until),
+        Sleep::GiveUp => Outcome::TimedOut,
+        Sleep::InPieces(piece) => {
+            let piece = Instant::now() + piece;
+            let until = until.map_or(piece, |until| until.min(piece));
+            // The end of a piece is no end of the wait.
+            let _ = imp::wait::<S>(word, expected, apart, mask, Some(until));
+            Outcome::Woken
+        }
+    }
 }
 
 /// Wakes at most `count` of those who sleep on the word at this address. Says how many that were,

@@ -215,7 +215,7 @@ pub(super) fn wait<S: Scope>(
         return Outcome::TimedOut;
     }
     while mark_parked(id) {
-        observe::sleeps();
+        observe::sleeps(false);
         park();
     }
     stall(mask);

@@ -46,11 +46,9 @@ impl<T> RaceCell<T> {
     /// let cell = racefree::model::RaceCell::new(1).named("count");
     /// ```
     #[must_use]
-    pub fn named(self, name: &'static str) -> Self {
-        Self {
-            object: self.object.named(name),
-            ..self
-        }
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.object.set_name(name);
+        self
     }
 
     /// Reads the value.

@@ -2,7 +2,9 @@
 //! which line of the user's, and how it ended.
 //!
 //! Under a checker, or with the feature `trace`, that is kept as the trace of the execution
-//! ([`trace`]). Otherwise nothing is: the functions are empty, and [`Object`] has no size.
+//! ([`trace`]). With the feature `deadlock`, on real threads, the deadlock checker follows it
+//! ([`deadlock`]), and passes it on. Otherwise nothing is kept: the functions are empty, and
+//! [`Object`] has no size.
 //!
 //! What is told is what the method means, and not how it does it: so the same is told whether the
 //! code runs or its specification. A method reads
@@ -19,6 +21,8 @@
 //!
 //! Uses nothing of this crate.
 
+use core::time::Duration;
+
 pub(crate) mod steps;
 #[cfg(any(
     all(loom, feature = "loom"),
@@ -34,6 +38,13 @@ pub(crate) mod trace;
 )))]
 mod silent;
 
+// Threads of a model are not the system's.
+#[cfg(all(
+    feature = "deadlock",
+    not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))
+))]
+pub(crate) mod deadlock;
+
 pub(crate) use steps::{Act, GIVES_UP, GUARD_DROPPED, TAKES_AGAIN};
 
 #[cfg(not(any(
@@ -41,15 +52,47 @@ pub(crate) use steps::{Act, GIVES_UP, GUARD_DROPPED, TAKES_AGAIN};
     all(shuttle, feature = "shuttle"),
     feature = "trace"
 )))]
-pub(crate) use silent::{Here, Object, Trace, Watching, sleeps, users};
+use silent as under;
 #[cfg(any(
     all(loom, feature = "loom"),
     all(shuttle, feature = "shuttle"),
     feature = "trace"
 ))]
-pub(crate) use trace::{Here, Object, Trace, Watching, sleeps, users};
+use trace as under;
+
+#[cfg(all(
+    feature = "deadlock",
+    not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))
+))]
+use deadlock as over;
+#[cfg(not(all(
+    feature = "deadlock",
+    not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))
+)))]
+use under as over;
+
+pub(crate) use over::{Here, Object, sleeps, users};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) use trace::{inner, thread, wakes, woken_for_nothing};
+pub(crate) use under::{Trace, Watching};
+
+/// How a thread that is about to sleep does so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "without the deadlock checker, always as asked")]
+pub(crate) enum Sleep {
+    AsAsked,
+    /// No longer than this at a time.
+    InPieces(Duration),
+    /// Not at all: its time is up, whatever its deadline.
+    GiveUp,
+}
+
+/// How long a call may wait.
+pub(crate) trait MayWait {
+    /// Whether it is for a time and not forever. `None` if it does not wait.
+    #[allow(dead_code, reason = "only the deadlock checker asks")]
+    fn is_timed(&self) -> Option<bool>;
+}
 
 /// Defines the method by which a primitive gets a name. `$example`: a line that calls it.
 macro_rules! named {
@@ -65,7 +108,7 @@ macro_rules! named {
         #[must_use]
         #[inline]
         pub const fn named(mut self, name: &'static str) -> Self {
-            self.object = self.object.named(name);
+            self.object.set_name(name);
             self
         }
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::steps::{Act, Steps};
+use super::{MayWait, Sleep};
 
 /// The trace of a check, in which nothing is.
 #[derive(Debug)]
@@ -31,6 +32,10 @@ pub(crate) struct Watching;
 
 /// Identifies a primitive.
 #[derive(Debug)]
+#[allow(
+    unreachable_pub,
+    reason = "with the deadlock checker, it is part of another"
+)]
 pub struct Object;
 
 impl Object {
@@ -40,9 +45,10 @@ impl Object {
     }
 
     #[inline(always)]
-    pub(crate) const fn named(self, _name: &'static str) -> Self {
-        Self
-    }
+    pub(crate) const fn set_permits(&mut self, _permits: u32) {}
+
+    #[inline(always)]
+    pub(crate) const fn set_name(&mut self, _name: &'static str) {}
 
     #[inline(always)]
     pub(crate) fn call(&self, _act: Act, _method: &'static str) -> Call {
@@ -68,6 +74,10 @@ impl Object {
 
 /// A line of the user's.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    unreachable_pub,
+    reason = "with the deadlock checker, it is part of another"
+)]
 pub struct Here;
 
 impl Here {
@@ -78,7 +88,9 @@ impl Here {
 }
 
 #[inline(always)]
-pub(crate) fn sleeps() {}
+pub(crate) fn sleeps(_forever: bool) -> Sleep {
+    Sleep::AsAsked
+}
 
 #[inline(always)]
 pub(crate) fn users<R>(code: impl FnOnce() -> R) -> R {
@@ -90,6 +102,14 @@ pub(crate) fn users<R>(code: impl FnOnce() -> R) -> R {
 pub(crate) struct Call;
 
 impl Call {
+    #[inline(always)]
+    pub(crate) fn may_wait<D: MayWait, F: FnOnce() -> D>(
+        &self,
+        deadline: F,
+    ) -> impl FnOnce() -> D + use<D, F> {
+        deadline
+    }
+
     #[inline(always)]
     pub(crate) fn ends<T>(self, value: T) -> T {
         value

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::steps::{Act, Ending, KEPT, Place, Step, Steps, Thing, Thread, Told};
+use super::{MayWait, Sleep};
 
 /// The trace of a check. Shared by its threads, and by who watches over them.
 #[derive(Debug)]
@@ -226,6 +227,10 @@ impl Recorded {
 
 /// Identifies a primitive: by where it was made, and by its name if it has one.
 #[derive(Debug)]
+#[allow(
+    unreachable_pub,
+    reason = "with the deadlock checker, it is part of another"
+)]
 pub struct Object {
     kind: &'static str,
     name: Option<&'static str>,
@@ -248,9 +253,11 @@ impl Object {
         }
     }
 
-    pub(crate) const fn named(mut self, name: &'static str) -> Self {
+    /// It has so many permits, which do not matter here.
+    pub(crate) const fn set_permits(&mut self, _permits: u32) {}
+
+    pub(crate) const fn set_name(&mut self, name: &'static str) {
         self.name = Some(name);
-        self
     }
 
     /// A call of one of its methods begins.
@@ -324,6 +331,10 @@ impl Object {
 
 /// A line of the user's.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    unreachable_pub,
+    reason = "with the deadlock checker, it is part of another"
+)]
 pub struct Here(Place);
 
 impl Here {
@@ -340,6 +351,14 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Says how long the call may wait, which does not matter here.
+    pub(crate) fn may_wait<D: MayWait, F: FnOnce() -> D>(
+        &self,
+        deadline: F,
+    ) -> impl FnOnce() -> D + use<D, F> {
+        deadline
+    }
+
     /// It ends, and returns this.
     pub(crate) fn ends<T: Told>(self, value: T) -> T {
         self.ends_as(value.told(), None);
@@ -396,13 +415,14 @@ pub(crate) fn step(act: Act, method: &'static str, amount: Option<u64>, place: P
 }
 
 /// The running thread falls asleep, in the call that it is in.
-pub(crate) fn sleeps() {
+pub(crate) fn sleeps(_forever: bool) -> Sleep {
     with(|recorded, me| {
         let now = recorded.tick();
         if let Some(step) = recorded.open(me) {
             step.slept.get_or_insert(now);
         }
     });
+    Sleep::AsAsked
 }
 
 /// The running thread wakes another one, in the call that it is in.

@@ -198,7 +198,7 @@ impl<O: Object> Whole<O> {
                     SLEEPERS.set(SLEEPERS.get() + 1);
                 }
             }
-            observe::sleeps();
+            observe::sleeps(false);
             park();
         }
     }

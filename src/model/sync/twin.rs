@@ -5,9 +5,9 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool as AtomicBoolUnseen, AtomicU64 as Unseen};
 
 use crate::model::engine::atomic::{self, Ordering};
+use crate::observe::Act;
 use crate::observe::steps::Ending;
-use crate::observe::trace::Call;
-use crate::observe::{Act, Object};
+use crate::observe::trace::{Call, Object};
 use crate::sync::const_fn;
 
 /// A value as it is told.
