@@ -35,6 +35,7 @@
 //! - [`moving`]: from std, parking_lot or tokio.
 //! - [`guide::guarantees`]: what is guaranteed, also after a fork and in a signal handler.
 //! - [`guide::checking`]: how to check your own code. [`guide::failing`]: how to read a report.
+//! - [`guide::deadlocks`]: how to find deadlocks in an ordinary run.
 //! - [`guide::checked`]: which parts of this crate are checked, and which are not.
 //! - [`guide::platforms`]: supported platforms, features and dependencies.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -63,6 +64,10 @@ pub mod guide {
 
     pub mod checking {
         #![doc = include_str!("../docs/guide/checking.md")]
+    }
+
+    pub mod deadlocks {
+        #![doc = include_str!("../docs/guide/deadlocks.md")]
     }
 
     pub mod differences {

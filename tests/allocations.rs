@@ -1,6 +1,11 @@
 //! Nothing allocates: not to acquire, to wait, to be woken, to notify, nor to release. But where
-//! there is no futex: parking_lot_core keeps a table of the threads that ever slept.
-#![cfg(all(any(target_os = "linux", target_os = "android"), not(racefree_parking)))]
+//! there is no futex: parking_lot_core keeps a table of the threads that ever slept. Nor with the
+//! deadlock checker, which keeps a list for each thread.
+#![cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(racefree_parking),
+    not(feature = "deadlock")
+))]
 
 mod common;
 

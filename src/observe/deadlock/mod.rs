@@ -20,6 +20,8 @@
 //!    the threads of a process, this is never certain.
 //! 4. A hold is removed before its release and added after its acquire. So an object that is passed
 //!    on at this moment has no holder, and a thread that waits for it is not stuck.
+//! 5. Threads do not stop while one looks. The waits are read before the holds, and again after
+//!    them: only threads that are in the same wait at both count.
 //!
 //! **An object that is used as a signal** is one that was given back, without a guard, by a thread
 //! that does not hold it. From then on it is in no order.
@@ -68,7 +70,10 @@ struct Info {
 #[derive(Debug, Default)]
 struct Known {
     threads: Vec<Arc<Thread>>,
-    objects: HashMap<u64, Info>,
+    /// Each with which one it is of those that were made at its place.
+    objects: HashMap<u64, (Info, u32)>,
+    /// How many were made at a place.
+    made: HashMap<Place, u32>,
     order: Order,
     /// What was told, so that it is told once.
     told: HashSet<(Kind, Vec<Place>)>,
@@ -99,11 +104,10 @@ fn next() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A call of a method, in the thread that makes it.
+/// A call that may sleep, in the thread that makes it.
 #[derive(Clone, Copy)]
 struct Current {
     object: u64,
-    act: Act,
     method: &'static str,
     place: Place,
     /// Whether its wait can be ended as if its time were up.
@@ -120,7 +124,7 @@ struct Me {
     /// Whether the checker itself runs, or a hook: what they use is not followed.
     inside: Cell<bool>,
     /// Orders that were told.
-    remembered: RefCell<HashSet<u64>>,
+    remembered: RefCell<Option<HashSet<u64>>>,
     /// Levels of objects that a wait of a condition has given up.
     given_up: RefCell<Vec<(u64, u32)>>,
     /// The text of a deadlock, to panic with.
@@ -128,14 +132,16 @@ struct Me {
 }
 
 thread_local! {
-    static ME: Me = Me {
-        thread: OnceCell::new(),
-        current: Cell::new(None),
-        sleeps: Cell::new(false),
-        inside: Cell::new(false),
-        remembered: RefCell::default(),
-        given_up: RefCell::default(),
-        text: Cell::new(None),
+    static ME: Me = const {
+        Me {
+            thread: OnceCell::new(),
+            current: Cell::new(None),
+            sleeps: Cell::new(false),
+            inside: Cell::new(false),
+            remembered: RefCell::new(None),
+            given_up: RefCell::new(Vec::new()),
+            text: Cell::new(None),
+        }
     };
 }
 
@@ -274,33 +280,37 @@ impl Object {
         let mut call = Begun {
             object: None,
             number: 0,
-            act,
             method,
             amount: amount as u32,
             place,
             before: None,
             followed: false,
-            foreign: false,
         };
-        with(|me| {
-            let number = self.number();
-            call.number = number;
-            call.followed = true;
-            call.before = me.current.replace(Some(Current {
-                object: number,
-                act,
-                method,
-                place,
-                may_give_up: act == Act::Wait,
-                gave_up: false,
-            }));
-            me.is_awake();
-            match act {
-                Act::Take => call.object = Some(self),
-                Act::Give => self.give(me, &mut call),
-                _ => {}
+        match act {
+            Act::Take | Act::Wait => {
+                with(|me| {
+                    let number = self.number();
+                    call.number = number;
+                    call.object = (act == Act::Take).then_some(self);
+                    call.followed = true;
+                    me.is_awake();
+                    call.before = me.current.replace(Some(Current {
+                        object: number,
+                        method,
+                        place,
+                        may_give_up: act == Act::Wait,
+                        gave_up: false,
+                    }));
+                });
             }
-        });
+            Act::Give => {
+                with(|me| {
+                    call.number = self.number();
+                    self.give(me, &mut call);
+                });
+            }
+            _ => {}
+        }
         Call { under, begun: call }
     }
 
@@ -321,7 +331,10 @@ impl Object {
             number => return number,
         };
         self.number.store(number, Ordering::Relaxed);
-        known.objects.insert(number, self.info);
+        let count = known.made.entry(self.info.made).or_default();
+        *count += 1;
+        let count = *count;
+        known.objects.insert(number, (self.info, count));
         number
     }
 
@@ -341,12 +354,12 @@ impl Object {
                     self.owned.store(true, Ordering::Relaxed);
                 }
             }
+            // A release by a thread that is not the owner fails, and changes nothing.
+            None if self.info.kind == "RLock" => {}
             None => {
-                call.foreign = true;
-                // Before the release, which may free the object: a release that fails, of what is
-                // not held, makes no signal of a lock that has its owner.
-                let is_lock = self.info.kind == "RLock" || call.method == GUARD_DROPPED;
-                if !is_lock && !self.signal.swap(true, Ordering::Relaxed) {
+                call.given_for_another();
+                let signals = call.method != GUARD_DROPPED;
+                if signals && !self.signal.swap(true, Ordering::Relaxed) {
                     known().order.forget(call.number);
                 }
             }
@@ -423,15 +436,12 @@ struct Begun<'a> {
     /// What is acquired. For other calls it may be gone at their end.
     object: Option<&'a Object>,
     number: u64,
-    act: Act,
     method: &'static str,
     amount: u32,
     place: Place,
     before: Option<Current>,
     /// Whether it is followed.
     followed: bool,
-    /// It gives back what the running thread does not hold.
-    foreign: bool,
 }
 
 impl Call<'_> {
@@ -531,19 +541,20 @@ impl Begun<'_> {
         if !self.followed {
             return None;
         }
-        let mut text = None;
+        self.followed = false;
         with(|me| {
             me.is_awake();
-            match self.act {
-                Act::Take if acquired => self.acquired(me),
-                Act::Give if self.foreign && done => self.given_for_another(me),
-                _ => {}
+            if acquired {
+                self.acquired(me);
             }
-            if !done && me.current.get().is_some_and(|current| current.gave_up) {
-                text = me.text.take();
+            let current = me.current.replace(self.before);
+            if !done && current.is_some_and(|current| current.gave_up) {
+                me.text.take()
+            } else {
+                None
             }
-        });
-        text
+        })
+        .flatten()
     }
 
     #[inline]
@@ -551,8 +562,8 @@ impl Begun<'_> {
         let Some(object) = self.object else { return };
         let thread = me.thread();
         let mut levels = self.amount;
-        let mut given_up = me.given_up.borrow_mut();
-        if self.method == super::TAKES_AGAIN && !given_up.is_empty() {
+        if self.method == super::TAKES_AGAIN {
+            let mut given_up = me.given_up.borrow_mut();
             if let Some(at) = given_up
                 .iter()
                 .rposition(|(number, _)| *number == self.number)
@@ -567,9 +578,9 @@ impl Begun<'_> {
         }
     }
 
-    /// The running thread has given back what another one holds: that one holds it no longer.
+    /// The running thread gives back what another one holds: that one holds it no longer.
     #[cold]
-    fn given_for_another(&self, _me: &Me) {
+    fn given_for_another(&self) {
         let known = known();
         let holders = known.threads.iter().filter_map(|thread| {
             let held = thread.held();
@@ -609,6 +620,7 @@ impl Me {
             hash ^= hash >> 29;
         }
         let mut remembered = self.remembered.borrow_mut();
+        let remembered = remembered.get_or_insert_default();
         if remembered.len() >= REMEMBERED {
             remembered.clear();
         }
@@ -639,9 +651,6 @@ pub(crate) fn sleeps(forever: bool) -> Sleep {
         let Some(current) = me.current.get() else {
             return Sleep::AsAsked;
         };
-        if !matches!(current.act, Act::Take | Act::Wait) {
-            return Sleep::AsAsked;
-        }
         let thread = me.thread();
         let wait = match thread.wait().filter(|_| me.sleeps.get()) {
             Some(wait) => wait,
@@ -655,10 +664,18 @@ pub(crate) fn sleeps(forever: bool) -> Sleep {
         };
         thread.sleeps(wait);
         me.sleeps.set(true);
-        let (certain, mut reports) = known().look(thread, &wait);
+        let mut known = known();
+        let (certain, mut reports) = known.look(thread, &wait);
         let text = certain.as_ref().map(Report::to_string);
-        reports.extend(certain.filter(|certain| known().is_new(certain)));
-        if text.is_some() && current.may_give_up && !current.gave_up && report::panics() {
+        reports.extend(certain.filter(|certain| known.is_new(certain)));
+        let gives_up =
+            text.is_some() && current.may_give_up && !current.gave_up && report::panics();
+        if gives_up {
+            // Before another thread looks: one that gives up is enough.
+            me.is_awake();
+        }
+        drop(known);
+        if gives_up {
             me.text.set(text);
             me.current.set(Some(Current {
                 gave_up: true,
@@ -676,21 +693,28 @@ pub(crate) fn sleeps(forever: bool) -> Sleep {
 impl Known {
     /// The object as it is called in a report.
     fn object(&self, number: u64) -> String {
-        let Some(Info {
-            kind, name, made, ..
-        }) = self.objects.get(&number)
+        let Some((
+            Info {
+                kind, name, made, ..
+            },
+            which,
+        )) = self.objects.get(&number)
         else {
             return "an object that is gone".to_owned();
         };
         let (file, line) = (made.file(), made.line());
+        let which = match self.made[made] {
+            1 => String::new(),
+            _several => format!(" (number {which} of that line)"),
+        };
         match name {
-            Some(name) => format!("{kind} \"{name}\" ({file}:{line})"),
-            None => format!("{kind} of {file}:{line}"),
+            Some(name) => format!("{kind} \"{name}\" of {file}:{line}{which}"),
+            None => format!("{kind} of {file}:{line}{which}"),
         }
     }
 
     fn names(&self, objects: impl IntoIterator<Item = u64>) -> Vec<String> {
-        let name = |number| self.objects.get(&number)?.name.map(str::to_owned);
+        let name = |number| self.objects.get(&number)?.0.name.map(str::to_owned);
         objects.into_iter().filter_map(name).collect()
     }
 
@@ -786,7 +810,7 @@ impl Known {
             let (held, wanted) = (self.object(hold.object), self.object(it.wanted.object));
             let time = it.when.as_secs_f64();
             let line = format!(
-                "{} held {held}, acquired at {},\n    and acquired {wanted} at {}, after {time:.3} s",
+                "{} held {held},\n    acquired at {},\n    and wanted {wanted},\n    at {}, {time:.3} s after the first use",
                 it.name, hold.place, it.wanted.place,
             );
             lines.push(self.with_stack(line, it.thread, hold.object));
@@ -802,10 +826,8 @@ impl Known {
 
     /// Who could end a wait for this object.
     fn rescuers(&self, wait: &Wait) -> Rescuers {
-        let permits = self
-            .objects
-            .get(&wait.object)
-            .map_or(0, |info| info.permits);
+        let info = self.objects.get(&wait.object);
+        let permits = info.map_or(0, |(info, _)| info.permits);
         let (mut holders, mut levels) = (Vec::new(), 0);
         for thread in &self.threads {
             for held in thread.held() {
@@ -830,14 +852,19 @@ impl Known {
     /// A thread looks whether it is stuck. Returns the report if that is certain, and others.
     fn look(&mut self, me: &Arc<Thread>, wait: &Wait) -> (Option<Report>, Vec<Report>) {
         let mut reports = Vec::new();
-        let waits: Vec<(Arc<Thread>, Wait, Rescuers)> = self
+        let waits: Vec<(Arc<Thread>, Wait)> = self
             .threads
             .iter()
-            .filter_map(|thread| {
-                let wait = thread.wait()?;
-                Some((Arc::clone(thread), wait, self.rescuers(&wait)))
-            })
+            .filter_map(|thread| Some((Arc::clone(thread), thread.wait()?)))
             .collect();
+        let mut waits: Vec<(Arc<Thread>, Wait, Rescuers)> = waits
+            .into_iter()
+            .map(|(thread, wait)| (thread, wait, self.rescuers(&wait)))
+            .collect();
+        // Those that are still in the same wait were in it, all at once, when the others were looked
+        // at. What a thread holds does not change in a wait.
+        waits
+            .retain(|(thread, wait, _)| thread.wait().is_some_and(|now| now.number == wait.number));
         let rescuers: Vec<_> = waits
             .iter()
             .map(|(it, _, by)| (it.number, by.clone()))
