@@ -21,8 +21,7 @@
 //!
 //! Uses nothing of this crate.
 
-use core::time::Duration;
-
+mod sleep;
 pub(crate) mod steps;
 #[cfg(any(
     all(loom, feature = "loom"),
@@ -30,6 +29,7 @@ pub(crate) mod steps;
     feature = "trace"
 ))]
 pub(crate) mod trace;
+mod under;
 
 #[cfg(not(any(
     all(loom, feature = "loom"),
@@ -45,20 +45,8 @@ mod silent;
 ))]
 pub(crate) mod deadlock;
 
+pub(crate) use sleep::{MayWait, Sleep};
 pub(crate) use steps::{Act, GIVES_UP, GUARD_DROPPED, TAKES_AGAIN};
-
-#[cfg(not(any(
-    all(loom, feature = "loom"),
-    all(shuttle, feature = "shuttle"),
-    feature = "trace"
-)))]
-use silent as under;
-#[cfg(any(
-    all(loom, feature = "loom"),
-    all(shuttle, feature = "shuttle"),
-    feature = "trace"
-))]
-use trace as under;
 
 #[cfg(all(
     feature = "deadlock",
@@ -75,24 +63,6 @@ pub(crate) use over::{Here, Object, sleeps, users};
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) use trace::{inner, thread, wakes, woken_for_nothing};
 pub(crate) use under::{Trace, Watching};
-
-/// How a thread that is about to sleep does so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "without the deadlock checker, always as asked")]
-pub(crate) enum Sleep {
-    AsAsked,
-    /// No longer than this at a time.
-    InPieces(Duration),
-    /// Not at all: its time is up, whatever its deadline.
-    GiveUp,
-}
-
-/// How long a call may wait.
-pub(crate) trait MayWait {
-    /// Whether it is for a time and not forever. `None` if it does not wait.
-    #[allow(dead_code, reason = "only the deadlock checker asks")]
-    fn is_timed(&self) -> Option<bool>;
-}
 
 /// Defines the method by which a primitive gets a name. `$example`: a line that calls it.
 macro_rules! named {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::sleep::{MayWait, Sleep};
 use super::steps::{Act, Steps};
-use super::{MayWait, Sleep};
 
 /// The trace of a check, in which nothing is.
 #[derive(Debug)]

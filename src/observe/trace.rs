@@ -9,8 +9,8 @@ use core::panic::Location;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::sleep::{MayWait, Sleep};
 use super::steps::{Act, Ending, KEPT, Place, Step, Steps, Thing, Thread, Told};
-use super::{MayWait, Sleep};
 
 /// The trace of a check. Shared by its threads, and by who watches over them.
 #[derive(Debug)]

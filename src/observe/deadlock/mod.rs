@@ -39,8 +39,8 @@ use self::order::{Dependency, Hold, Order, Place};
 use self::report::{Kind, Report};
 use self::stuck::Rescuers;
 use self::thread::{GUARD, LOCK, OWNED, Thread, Wait};
-use super::Sleep;
-use super::steps::{Act, Ending, GIVES_UP, GUARD_DROPPED, Told};
+use super::sleep::{MayWait, Sleep};
+use super::steps::{Act, Ending, GIVES_UP, GUARD_DROPPED, TAKES_AGAIN, Told};
 use super::under;
 
 mod order;
@@ -447,7 +447,7 @@ struct Begun<'a> {
 impl Call<'_> {
     /// Says how long the call may wait: forever, for a time, or not at all. `deadline` is returned.
     #[inline]
-    pub(crate) fn may_wait<D: super::MayWait, F: FnOnce() -> D>(
+    pub(crate) fn may_wait<D: MayWait, F: FnOnce() -> D>(
         &self,
         deadline: F,
     ) -> impl FnOnce() -> D + use<D, F> {
@@ -562,7 +562,7 @@ impl Begun<'_> {
         let Some(object) = self.object else { return };
         let thread = me.thread();
         let mut levels = self.amount;
-        if self.method == super::TAKES_AGAIN {
+        if self.method == TAKES_AGAIN {
             let mut given_up = me.given_up.borrow_mut();
             if let Some(at) = given_up
                 .iter()
