@@ -1,0 +1,44 @@
+//! The primitives of Python's `multiprocessing`, in memory that processes share. The death of a
+//! process is a typed event for the others, and never a hang. Linux only, with the feature
+//! `process`.
+//!
+//! A [`Shared`] region contains a primitive, or a struct of them that [`shared!`] declares. Other
+//! processes attach to it by a descriptor or by a path.
+//!
+//! ```
+//! use racefree::process::{Lock, Shared, shared};
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//!
+//! shared! {
+//!     struct Counter {
+//!         lock: Lock,
+//!         count: AtomicU32,
+//!     }
+//! }
+//!
+//! let counter = Shared::create(Counter { lock: Lock::new(), count: AtomicU32::new(0) })?;
+//! // In another process: `Shared::<Counter>::attach(&stdin())`, for example.
+//! let same = Shared::<Counter>::attach(&counter)?;
+//! {
+//!     let _guard = same.lock.guard().unwrap();
+//!     same.count.fetch_add(1, Ordering::Relaxed);
+//! }
+//! assert_eq!(counter.count.load(Ordering::Relaxed), 1);
+//! # Ok::<(), racefree::process::RegionError>(())
+//! ```
+
+mod error;
+mod guard;
+mod lock;
+mod member;
+mod region;
+mod word;
+
+pub use crate::__process_shared as shared;
+pub use error::{LockError, RegionError};
+pub use guard::{Acquire, Guard};
+pub use lock::Lock;
+pub use member::{MAX_PROCESSES, MAX_REGIONS};
+pub use region::{Share, Shared};
+#[doc(hidden)]
+pub use region::{layout, layout_of};
