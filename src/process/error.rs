@@ -132,3 +132,164 @@ impl<G> fmt::Display for LockError<G> {
 }
 
 impl<G: fmt::Debug> error::Error for LockError<G> {}
+
+/// The news of an acquire of a [`BoundedSemaphore`](super::BoundedSemaphore): **a permit was
+/// acquired**, and since the last acquire the permits of processes that died were returned.
+///
+/// What these processes used under their permits may be in any state.
+///
+/// # Examples
+///
+/// ```
+/// use racefree::process::{BoundedSemaphore, Shared};
+///
+/// let stalls = Shared::create(BoundedSemaphore::new(2))?;
+/// let other = Shared::<BoundedSemaphore>::attach(&stalls)?;
+/// other.acquire().unwrap();
+/// other.acquire().unwrap();
+/// drop(other);
+///
+/// let news = stalls.acquire().unwrap_err();
+/// assert_eq!(news.permits, 2);
+/// assert_eq!(news.to_string(), "a permit was acquired, and 2 were those of processes that died");
+/// assert_eq!(stalls.value(), 1);
+/// # Ok::<(), racefree::process::RegionError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldersDied<G = ()> {
+    /// The guard, for the forms that return one.
+    pub acquired: G,
+    /// How many permits were returned.
+    pub permits: u32,
+}
+
+impl News for HoldersDied {
+    type With<G> = HoldersDied<G>;
+
+    fn with<G>(self, guard: impl FnOnce() -> G) -> HoldersDied<G> {
+        HoldersDied {
+            acquired: guard(),
+            permits: self.permits,
+        }
+    }
+}
+
+impl<G> fmt::Display for HoldersDied<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let permits = self.permits;
+        write!(
+            f,
+            "a permit was acquired, and {permits} were those of processes that died"
+        )
+    }
+}
+
+impl<G: fmt::Debug> error::Error for HoldersDied<G> {}
+
+/// The error of a wait on a [`Condition`](super::Condition), or of a notification.
+///
+/// # Examples
+///
+/// ```
+/// use racefree::process::{Condition, ConditionError, Shared};
+///
+/// let condition = Shared::create(Condition::new())?;
+/// let error = condition.wait().unwrap_err();
+/// assert_eq!(error, ConditionError::NotOwner);
+/// assert_eq!(error.to_string(), "the lock of the condition is not held by this thread");
+/// # Ok::<(), racefree::process::RegionError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConditionError {
+    /// The calling thread does not hold the lock. Nothing has been changed.
+    NotOwner,
+    /// As many threads wait as can: [`MAX_WAITERS`](super::MAX_WAITERS). Nothing has been changed.
+    TooManyWaiters,
+    /// The wait is over, and **the lock is held again**, but a process died while it held the lock.
+    /// See [`LockError::OwnerDied`].
+    OwnerDied,
+    /// The wait is over, and the lock is not held: it is lost. See [`LockError::Lost`].
+    Lost,
+}
+
+impl fmt::Display for ConditionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotOwner => "the lock of the condition is not held by this thread",
+            Self::TooManyWaiters => "too many threads wait for the condition",
+            Self::OwnerDied => "the lock of the condition is held, but its owner died",
+            Self::Lost => "the lock of the condition is lost",
+        })
+    }
+}
+
+impl error::Error for ConditionError {}
+
+/// The reason why a wait on a [`Barrier`](super::Barrier) ended before all parties arrived.
+///
+/// # Examples
+///
+/// ```
+/// use racefree::process::{Barrier, BarrierError, Shared};
+///
+/// let barrier = Shared::create(Barrier::new(2))?;
+/// barrier.abort();
+/// assert_eq!(barrier.wait(), Err(BarrierError::Aborted));
+/// # Ok::<(), racefree::process::RegionError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BarrierError {
+    /// The barrier was aborted.
+    Aborted,
+    /// The barrier was reset while this thread was waiting.
+    Reset,
+    /// This wait or another wait timed out.
+    TimedOut,
+    /// A process died while it waited at the barrier.
+    ProcessDied {
+        /// Its process id, in its own namespace. `None` if its slot has been used again.
+        pid: Option<u32>,
+    },
+}
+
+impl fmt::Display for BarrierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Aborted => "the barrier is broken: it was aborted",
+            Self::Reset => "the barrier was reset",
+            Self::TimedOut => "the barrier is broken: a wait timed out",
+            Self::ProcessDied { pid: Some(pid) } => {
+                return write!(f, "the barrier is broken: process {pid} died");
+            }
+            Self::ProcessDied { pid: None } => "the barrier is broken: a process died",
+        })
+    }
+}
+
+impl error::Error for BarrierError {}
+
+/// The queue has no place for the item: Python's `queue.Full`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the queue is full")
+    }
+}
+
+impl error::Error for Full {}
+
+/// The queue has no item: Python's `queue.Empty`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Empty;
+
+impl fmt::Display for Empty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the queue is empty")
+    }
+}
+
+impl error::Error for Empty {}

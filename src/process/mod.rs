@@ -27,18 +27,39 @@
 //! # Ok::<(), racefree::process::RegionError>(())
 //! ```
 
+mod barrier;
+mod bounded;
+mod condition;
 mod error;
+mod event;
 mod guard;
 mod lock;
 mod member;
+mod queue;
 mod region;
+mod rlock;
+mod semaphore;
+mod state;
+mod value;
+mod waiters;
 mod word;
 
 pub use crate::__process_shared as shared;
-pub use error::{LockError, RegionError};
+pub use barrier::Barrier;
+pub use bounded::BoundedSemaphore;
+pub use condition::Condition;
+pub use error::{BarrierError, ConditionError, Empty, Full, HoldersDied, LockError, RegionError};
+pub use event::Event;
 pub use guard::{Acquire, Guard};
 pub use lock::Lock;
 pub use member::{MAX_PROCESSES, MAX_REGIONS};
+pub use queue::{BytesQueue, Queue};
 pub use region::{Share, Shared};
 #[doc(hidden)]
 pub use region::{layout, layout_of};
+pub use rlock::RLock;
+pub use semaphore::Semaphore;
+pub use state::Data;
+pub use value::Value;
+pub use waiters::MAX_WAITERS;
+pub use zerocopy;

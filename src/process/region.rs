@@ -371,7 +371,7 @@ impl<T: Share> Shared<T> {
     fn begin(file: OwnedFd, value: T) -> Result<Self, RegionError> {
         let whole = Self::map(&file)?;
         // SAFETY: the mapping is as large as a `Whole<T>`, and aligned to a page, which is enough.
-        // The file is new: no one else has it. A header of zeroes is valid.
+        // The file is new: nothing else has it. A header of zeroes is valid.
         unsafe {
             (&raw mut (*whole.as_ptr()).value).write(value);
             let header = &(*whole.as_ptr()).header;
@@ -380,7 +380,9 @@ impl<T: Share> Shared<T> {
             header.version.store(VERSION, Ordering::Relaxed);
             header.magic.store(MAGIC, Ordering::Release);
         }
-        Self::enter(whole, file)
+        unmap(whole);
+        // In another mapping all bytes are initialized, those between the fields as well.
+        Self::enter(Self::map(&file)?, file)
     }
 
     /// Checks the header of a file, and maps it.

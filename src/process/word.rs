@@ -89,7 +89,8 @@ impl Word {
     }
 
     /// Takes the word, blocking until `deadline`. `None` if the time is up. `mark` is what a word
-    /// that is stolen gets: 0 or `INCONSISTENT`.
+    /// that is stolen gets: `INCONSISTENT`, or 0 if a death leaves nothing to repair. Such a word is
+    /// never lost.
     #[inline]
     pub(super) fn take(
         &self,
@@ -115,7 +116,7 @@ impl Word {
             let word = self.0.load(Ordering::Relaxed);
             let step = if word == 0 {
                 Some((me.owner() | contended, Taken::Free))
-            } else if word & LOST != 0 {
+            } else if word & LOST != 0 && mark != 0 {
                 return Err(IsLost);
             } else if look && !me.lives(word & OWNER) {
                 Some((me.owner() | CONTENDED | mark, Taken::FromTheDead))
