@@ -64,6 +64,12 @@ impl Child {
         self.process.wait().unwrap();
     }
 
+    /// It makes no step more.
+    pub(crate) fn stop(&self) {
+        let pid = rustix::process::Pid::from_raw(self.id().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }

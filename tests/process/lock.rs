@@ -157,8 +157,8 @@ fn a_slot_that_is_used_again_is_another_process() {
     drop(first);
     // It takes the same slot.
     let second = Shared::<Lock>::attach(&lock).unwrap();
-    assert_eq!(second.try_acquire(), Err(LockError::OwnerDied(())));
-    assert_eq!(lock.try_acquire(), Ok(false));
+    assert_eq!(lock.try_acquire(), Err(LockError::OwnerDied(())));
+    assert_eq!(second.try_acquire(), Ok(false));
 }
 
 #[test]
