@@ -4,11 +4,12 @@
 //! |---|---|
 //! | wait, with the lock | a new waiter, the last of the list; then the lock is released, and the thread sleeps |
 //! | notify of `n` | the first `n` without a verdict are `NOTIFIED`, and the dead among them are removed |
-//! | end of a wait, `NOTIFIED` or out of time | the waiter is removed; then the lock is acquired again |
+//! | end of a wait, `NOTIFIED` or out of time | the lock is acquired again; then the waiter is removed |
 //! | look who is alive | the dead are removed; as many others are `NOTIFIED` as were among these |
 //!
-//! A process that dies in a wait leaves a waiter. Those that wait look who is alive, at first and
-//! after each piece of time in which nothing came, and pass its notification on.
+//! A notification counts as taken when its waiter is removed, with the lock. A process that dies before
+//! leaves a waiter. Those that wait look who is alive, at first and after each piece of time in which
+//! nothing came, and pass its notification on.
 
 use core::fmt;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use super::member::Me;
 use super::region::{Share, layout, layout_of};
 use super::rlock::RLock;
 use super::state::{Next, State};
-use super::waiters::{Ticket, WAITS, Waiters};
+use super::waiters::{WAITS, Waiters};
 use crate::deadline::Deadline;
 use crate::error::ReleaseError;
 
@@ -29,7 +30,7 @@ const NOTIFIED: u32 = 1;
 /// `multiprocessing.Condition`.
 ///
 /// Waiters are notified in the order in which they came. There are no spurious wake-ups. A process
-/// that dies while it waits takes no notification with it: it goes to the next waiter. If a process
+/// that dies before its wait has ended takes no notification with it: it goes to the next waiter. If a process
 /// dies while it holds the lock, the next acquire and the next wait say so: see
 /// [`LockError::OwnerDied`].
 ///
@@ -367,37 +368,31 @@ impl Condition {
             .change(me, come)
             .ok_or(ConditionError::TooManyWaiters)?;
         let levels = self.lock.release_save().unwrap_or(1);
-        let notified = self.wait_for_verdict(me, ticket, deadline);
-        match self.lock.acquire_restore(levels) {
-            Ok(()) => Ok(notified),
-            Err(LockError::OwnerDied(())) => Err(ConditionError::OwnerDied),
-            Err(LockError::Lost) => Err(ConditionError::Lost),
-        }
-    }
-
-    fn wait_for_verdict(&self, me: Me, ticket: Ticket, deadline: Deadline) -> bool {
-        let notified = self.waiters.wait(
+        self.waiters.wait(
             me,
             || deadline,
             |waiters, look| {
                 let passed_on = look && pass_on(waiters, me);
-                match waiters.verdict(ticket) {
-                    Some(WAITS) if passed_on => Next::CommitAndSleep,
-                    Some(WAITS) => Next::Sleep,
-                    _ => {
-                        waiters.remove(ticket);
-                        Next::Commit(true)
-                    }
+                match (waiters.verdict(ticket), passed_on) {
+                    (Some(WAITS), true) => Next::CommitAndSleep,
+                    (Some(WAITS), false) => Next::Sleep,
+                    (_, true) => Next::Commit(()),
+                    (_, false) => Next::Leave(()),
                 }
             },
         );
-        notified.unwrap_or_else(|| {
-            self.waiters.change(me, |waiters| {
-                let verdict = waiters.verdict(ticket);
-                waiters.remove(ticket);
-                Next::Commit(verdict == Some(NOTIFIED))
-            })
-        })
+        let restored = self.lock.acquire_restore(levels);
+        // Nobody notifies while this thread has the lock.
+        let notified = self.waiters.change(me, |waiters| {
+            let verdict = waiters.verdict(ticket);
+            waiters.remove(ticket);
+            Next::Commit(verdict == Some(NOTIFIED))
+        });
+        match restored {
+            Ok(()) => Ok(notified),
+            Err(LockError::OwnerDied(())) => Err(ConditionError::OwnerDied),
+            Err(LockError::Lost) => Err(ConditionError::Lost),
+        }
     }
 }
 

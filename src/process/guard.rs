@@ -50,6 +50,12 @@ pub(super) fn guarding<P: Acquire>(
     }
 }
 
+/// The result of a wait without an end: it has one.
+#[inline]
+pub(super) fn endless<R>(result: Option<R>) -> R {
+    result.expect("the wait has no deadline")
+}
+
 /// Holds an acquired primitive, and releases it when dropped. It replaces Python's `with`.
 ///
 /// A process that dies does not drop its guards. The others then learn of its death: see
@@ -231,7 +237,7 @@ macro_rules! acquires {
         #[inline]
         pub fn guard(&self) -> Result<Guard<'_, Self>, $news<Guard<'_, Self>>> {
             let guard = $crate::process::guard::guarding(self, || Deadline::Never)?;
-            Ok(guard.expect("a wait without an end has no other"))
+            Ok($crate::process::guard::endless(guard))
         }
 
         /// Like [`try_acquire`](Self::try_acquire), but returns a guard.

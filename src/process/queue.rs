@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::error::{Empty, Full};
+use super::guard::endless;
 use super::member::Me;
 use super::region::{Share, layout, layout_of};
 use super::state::{Data, Next, Place, Plain, State};
@@ -210,8 +211,7 @@ impl<T: Data, const N: usize> Queue<T, N> {
     /// ```
     #[must_use]
     pub fn get(&self) -> T {
-        let item = self.get_by(|| Deadline::Never);
-        item.expect("a wait without an end has no other")
+        endless(self.get_by(|| Deadline::Never).ok())
     }
 
     /// Takes the first item out of the queue if there is one.
@@ -485,8 +485,7 @@ impl<const WORDS: usize> BytesQueue<WORDS> {
     /// ```
     #[must_use]
     pub fn get(&self) -> Vec<u8> {
-        let item = self.get_by(|| Deadline::Never);
-        item.expect("a wait without an end has no other")
+        endless(self.get_by(|| Deadline::Never).ok())
     }
 
     /// Takes the first item out of the queue if there is one.

@@ -272,7 +272,7 @@ impl RLock {
 /// The calling thread's number.
 #[inline]
 fn number(me: Me) -> u64 {
-    u64::from(me.owner()) << THREAD_BITS | thread_id() % (1 << THREAD_BITS)
+    (u64::from(me.owner()) << THREAD_BITS) | (thread_id() % (1 << THREAD_BITS))
 }
 
 impl Default for RLock {

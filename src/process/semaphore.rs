@@ -18,7 +18,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::guard::{Acquire, Guard, guarding};
+use super::guard::{Acquire, Guard, endless, guarding};
 use super::region::{Share, layout_of};
 use super::word::sleep;
 use crate::deadline::Deadline;
@@ -206,8 +206,7 @@ impl Semaphore {
     /// ```
     #[inline]
     pub fn guard(&self) -> Guard<'_, Self> {
-        let guard = plain(guarding(self, || Deadline::Never));
-        guard.expect("a wait without an end has no other")
+        endless(plain(guarding(self, || Deadline::Never)))
     }
 
     /// Like [`try_acquire`](Self::try_acquire), but returns a guard.

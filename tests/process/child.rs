@@ -1,6 +1,7 @@
 //! A child: this program, started anew with a role, and with the region as its standard input.
 
 use std::env;
+use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::process::{self, Command, Stdio};
@@ -66,8 +67,20 @@ impl Child {
 
     /// It makes no step more.
     pub(crate) fn stop(&self) {
-        let pid = rustix::process::Pid::from_raw(self.id().cast_signed()).unwrap();
+        let pid = rustix::process::Pid::from_child(&self.process);
         rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        // The signal is sent, and each thread stops a little later.
+        let is_stopped = |task: io::Result<fs::DirEntry>| {
+            let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+            let (_, state) = stat.rsplit_once(") ").unwrap();
+            state.starts_with('T')
+        };
+        let tasks = || fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        let limit = Instant::now() + LIMIT;
+        while !tasks().all(is_stopped) {
+            assert!(Instant::now() < limit, "the child does not stop");
+            thread::yield_now();
+        }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -107,10 +120,8 @@ pub(crate) fn say(what: impl std::fmt::Display) {
 
 /// In a child: until the parent kills it.
 pub(crate) fn until_killed() -> ! {
-    loop {
-        thread::sleep(LIMIT);
-        process::exit(1);
-    }
+    thread::sleep(2 * LIMIT);
+    process::exit(1)
 }
 
 /// The role of this process, if it is a child.
