@@ -352,7 +352,7 @@ fn arrive(state: &mut Waiters, me: Me, look: bool) -> Next<Arrival> {
         state.keep(|it| it.verdict == WAITS || me.lives(it.owner));
     }
     match state.add(me) {
-        Some(ticket) => Next::Commit(Arrival::Waits(index, ticket)),
+        Some(ticket) => Next::Quiet(Arrival::Waits(index, ticket)),
         None => Next::Sleep,
     }
 }

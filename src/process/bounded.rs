@@ -158,7 +158,12 @@ impl Acquire for BoundedSemaphore {
         let taken = self.state.wait(me, deadline, |state, look| {
             let forgot = look && state.forget(|owner| me.lives(owner));
             if state.take(me.owner()) {
-                return Next::Commit(core::mem::take(&mut state.returned));
+                let returned = core::mem::take(&mut state.returned);
+                return if forgot {
+                    Next::Commit(returned)
+                } else {
+                    Next::Quiet(returned)
+                };
             }
             if forgot {
                 Next::CommitAndSleep

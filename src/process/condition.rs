@@ -356,12 +356,12 @@ impl Condition {
             return Err(ConditionError::NotOwner);
         }
         let me = Me::at(self);
-        let come = |waiters: &mut Waiters| match waiters.add(me).or_else(|| {
+        let come = |waiters: &mut Waiters| {
+            if let Some(ticket) = waiters.add(me) {
+                return Next::Quiet(Some(ticket));
+            }
             pass_on(waiters, me);
-            waiters.add(me)
-        }) {
-            Some(ticket) => Next::Commit(Some(ticket)),
-            None => Next::Leave(None),
+            Next::Commit(waiters.add(me))
         };
         let ticket = self
             .waiters
@@ -386,7 +386,7 @@ impl Condition {
         let notified = self.waiters.change(me, |waiters| {
             let verdict = waiters.verdict(ticket);
             waiters.remove(ticket);
-            Next::Commit(verdict == Some(NOTIFIED))
+            Next::Quiet(verdict == Some(NOTIFIED))
         });
         match restored {
             Ok(()) => Ok(notified),

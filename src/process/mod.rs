@@ -44,7 +44,6 @@ mod value;
 mod waiters;
 mod word;
 
-pub use crate::__process_shared as shared;
 pub use barrier::Barrier;
 pub use bounded::BoundedSemaphore;
 pub use condition::Condition;
@@ -63,3 +62,71 @@ pub use state::Data;
 pub use value::Value;
 pub use waiters::MAX_WAITERS;
 pub use zerocopy;
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __process_shared {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis struct $name:ident {
+            $($(#[$field_attribute:meta])* $field_visibility:vis $field:ident: $type:ty),+ $(,)?
+        }
+    ) => {
+        $(#[$attribute])*
+        #[repr(C)]
+        $visibility struct $name {
+            $($(#[$field_attribute])* $field_visibility $field: $type,)+
+        }
+
+        // SAFETY: the struct is its fields, all of which are `Share`, or `LAYOUT` does not compile.
+        unsafe impl $crate::process::Share for $name {
+            const LAYOUT: u64 = {
+                let mut hash = $crate::process::layout_of::<Self>("");
+                $(
+                    hash = $crate::process::layout(
+                        hash,
+                        $crate::process::layout_of::<$type>(stringify!($field)),
+                    );
+                    hash = $crate::process::layout(
+                        hash,
+                        <$type as $crate::process::Share>::LAYOUT,
+                    );
+                    hash = $crate::process::layout(
+                        hash,
+                        ::core::mem::offset_of!($name, $field) as u64,
+                    );
+                )+
+                hash
+            };
+        }
+    };
+}
+
+/// Declares a struct that can be in a region: each field is a primitive of
+/// this module, an atomic, another such struct, or an array of these.
+///
+/// The struct has the layout of C. Two programs that declare it with the same names and types can
+/// share it.
+///
+/// # Examples
+///
+/// ```
+/// use racefree::process::{BoundedSemaphore, Lock, Shared, shared};
+///
+/// shared! {
+///     /// A garage, and who may enter.
+///     pub struct Garage {
+///         pub gate: Lock,
+///         pub stalls: BoundedSemaphore,
+///     }
+/// }
+///
+/// let garage = Shared::create(Garage {
+///     gate: Lock::new(),
+///     stalls: BoundedSemaphore::new(5),
+/// })?;
+/// garage.gate.acquire().unwrap();
+/// # Ok::<(), racefree::process::RegionError>(())
+/// ```
+#[doc(inline)]
+pub use __process_shared as shared;

@@ -104,13 +104,15 @@ pub(super) trait Plain: Data {
 
 /// What to do after a look at the state.
 pub(super) enum Next<R> {
-    /// The changed state becomes the state.
+    /// The changed state becomes the state, and those who wait for a change look at it.
     Commit(R),
+    /// The changed state becomes the state. It is nothing that others wait for.
+    Quiet(R),
     /// The state stays as it is.
     Leave(R),
     /// The state stays as it is. Look again after a change of another thread.
     Sleep,
-    /// The changed state becomes the state. Then the same.
+    /// The changed state becomes the state, and those who wait look at it. Then the same.
     CommitAndSleep,
 }
 
@@ -186,8 +188,8 @@ impl<S: Plain> State<S> {
         let count = self.count.load(Ordering::Relaxed);
         let mut state = self.load(count);
         let next = act(&mut state);
-        let commits = matches!(next, Next::Commit(_) | Next::CommitAndSleep);
-        if commits {
+        let rings = matches!(next, Next::Commit(_) | Next::CommitAndSleep);
+        if rings || matches!(next, Next::Quiet(_)) {
             // Readers that are at this copy see another count afterwards: the copies change sides
             // before this one is written again. Release: see `look`.
             fence(Ordering::Release);
@@ -198,7 +200,7 @@ impl<S: Plain> State<S> {
             self.count.store(count.wrapping_add(1), Ordering::Release);
         }
         drop(latched);
-        if commits {
+        if rings {
             self.ring();
         }
         Some(next)
@@ -208,7 +210,7 @@ impl<S: Plain> State<S> {
     #[inline]
     pub(super) fn change<R>(&self, me: Me, act: impl FnOnce(&mut S) -> Next<R>) -> R {
         match self.step(me, Deadline::Never, act) {
-            Some(Next::Commit(result) | Next::Leave(result)) => result,
+            Some(Next::Commit(result) | Next::Quiet(result) | Next::Leave(result)) => result,
             _ => unreachable!("it has no deadline, and does not sleep"),
         }
     }
@@ -223,7 +225,7 @@ impl<S: Plain> State<S> {
         mut act: impl FnMut(&mut S, bool) -> Next<R>,
     ) -> Option<R> {
         match self.step(me, Deadline::Now, |state| act(state, false)) {
-            Some(Next::Commit(result) | Next::Leave(result)) => Some(result),
+            Some(Next::Commit(result) | Next::Quiet(result) | Next::Leave(result)) => Some(result),
             _ => self.wait_slow(me, deadline(), act),
         }
     }
@@ -240,7 +242,9 @@ impl<S: Plain> State<S> {
             // Relaxed: the latch orders it (invariant 2).
             let heard = self.bell.fetch_or(AWAITED, Ordering::Relaxed) | AWAITED;
             match self.step(me, deadline, |state| act(state, alive))? {
-                Next::Commit(result) | Next::Leave(result) => return Some(result),
+                Next::Commit(result) | Next::Quiet(result) | Next::Leave(result) => {
+                    return Some(result);
+                }
                 Next::Sleep | Next::CommitAndSleep => {}
             }
             if deadline.has_passed() {
