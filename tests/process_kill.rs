@@ -12,9 +12,10 @@
 #![cfg(all(feature = "process", target_os = "linux", not(racefree_parking)))]
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, ptr};
@@ -152,12 +153,11 @@ impl Stepped {
         unsafe {
             libc::kill(self.pid, libc::SIGKILL);
             let mut status = 0;
-            while !libc::WIFSIGNALED(status) && !libc::WIFEXITED(status) {
-                assert_eq!(
-                    libc::waitpid(self.pid, &raw mut status, libc::__WALL),
-                    self.pid
-                );
-            }
+            assert_eq!(
+                libc::waitpid(self.pid, &raw mut status, libc::__WALL),
+                self.pid
+            );
+            assert!(libc::WIFSIGNALED(status), "{status:#x}");
         }
         self.pid = 0;
     }
@@ -201,13 +201,19 @@ fn with_child<R>(operation: &Operation, step: impl FnOnce(&Region, &mut Stepped)
     (operation.prepare)(region);
     let mut child = Stepped::start(operation, region);
     let (result, ended) = thread::scope(|scope| {
-        let waiter = operation
-            .waiter
-            .map(|wait| scope.spawn(move || wait(region)));
-        if waiter.is_some() {
-            // It falls asleep. If not, the child meets it earlier.
-            thread::sleep(Duration::from_millis(1));
-        }
+        let waiter = operation.waiter.map(|wait| {
+            let (send, receive) = mpsc::channel();
+            let waiter = scope.spawn(move || {
+                send.send(rustix::thread::gettid()).unwrap();
+                wait(region);
+            });
+            let stat = format!("/proc/self/task/{}/stat", receive.recv().unwrap());
+            let sleeps = || fs::read_to_string(&stat).unwrap().contains(") S ");
+            while !sleeps() {
+                thread::yield_now();
+            }
+            waiter
+        });
         let result = step(region, &mut child);
         child.kill();
         KILLS.fetch_add(1, Ordering::Relaxed);

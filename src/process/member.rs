@@ -20,7 +20,9 @@
 //!
 //! The child inherits the mapping, and the descriptor with the lock. A handler of `pthread_atfork`
 //! closes the descriptor in the child and forgets the slot, so the lock ends with the parent. The
-//! child attaches at its first use of the region, by a description of its own.
+//! child attaches at its first use of the region, by a description of its own. No fork comes while
+//! another thread attaches or detaches: the system does not copy descriptors and memory at the same
+//! moment, so the child could have a descriptor that is in no entry, and keep its lock.
 
 use core::ffi::c_int;
 use core::mem;
@@ -33,6 +35,7 @@ use std::sync::Once;
 use std::{process, thread};
 
 use super::error::RegionError;
+use crate::raw::Lock;
 
 /// The number of processes that can be attached to a region at the same time.
 pub const MAX_PROCESSES: usize = 64;
@@ -182,9 +185,9 @@ impl Entry {
         static HANDLER: Once = Once::new();
         let mut result = 0;
         HANDLER.call_once(|| {
-            // SAFETY: the handler is a function that makes only calls that are allowed in the child
-            // of a fork.
-            result = unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+            // SAFETY: the handlers are functions that may be called at a fork. The one in the child
+            // makes only calls that are allowed there.
+            result = unsafe { libc::pthread_atfork(Some(forks), Some(forked_here), Some(forked)) };
         });
         if result != 0 {
             let error = io::Error::from_raw_os_error(result);
@@ -204,6 +207,10 @@ impl Entry {
         }
         // SAFETY: as the caller promises.
         let slots = unsafe { &*base };
+        between_forks(|| Self::enter(slots, first << COUNT_BITS | count, file))
+    }
+
+    fn enter(slots: &Slots, pages: u64, file: OwnedFd) -> Result<&'static Self, RegionError> {
         let (lock, owner) = slots.take(file.as_raw_fd())?;
         let free = |entry: &&Self| {
             let free = entry.pages.load(Ordering::Relaxed) == 0;
@@ -217,20 +224,19 @@ impl Entry {
         entry.lock.store(lock.into_raw_fd(), Ordering::Relaxed);
         entry.owner.store(owner, Ordering::Relaxed);
         // Release: with the reference to the region comes the rest.
-        entry
-            .pages
-            .store(first << COUNT_BITS | count, Ordering::Release);
+        entry.pages.store(pages, Ordering::Release);
         Ok(entry)
     }
 
     /// Ends the attachment. To the others, the process is dead.
     pub(super) fn detach(&self) {
-        let file = self.file.swap(-1, Ordering::Relaxed);
-        close(self.lock.swap(-1, Ordering::Relaxed));
-        close(file);
-        self.owner.store(0, Ordering::Relaxed);
-        // Release: who reuses the entry comes after this.
-        self.pages.store(0, Ordering::Release);
+        between_forks(|| {
+            close(self.lock.swap(-1, Ordering::Relaxed));
+            close(self.file.swap(-1, Ordering::Relaxed));
+            self.owner.store(0, Ordering::Relaxed);
+            // Release: who reuses the entry comes after this.
+            self.pages.store(0, Ordering::Release);
+        });
     }
 
     /// The region's file.
@@ -259,12 +265,13 @@ impl Entry {
                 .compare_exchange(0, CHOOSING, Ordering::Acquire, Ordering::Acquire)
             {
                 Ok(_) => {
-                    let taken = self.slots().take(self.file.load(Ordering::Relaxed));
+                    let taken = between_forks(|| {
+                        let (lock, owner) = self.slots().take(self.file.load(Ordering::Relaxed))?;
+                        self.lock.store(lock.into_raw_fd(), Ordering::Relaxed);
+                        Ok::<_, RegionError>(owner)
+                    });
                     let owner = match taken {
-                        Ok((lock, owner)) => {
-                            self.lock.store(lock.into_raw_fd(), Ordering::Relaxed);
-                            owner
-                        }
+                        Ok(owner) => owner,
                         Err(error) => {
                             self.owner.store(0, Ordering::Release);
                             panic!("the child of a fork cannot attach to its region: {error}");
@@ -281,12 +288,35 @@ impl Entry {
     }
 }
 
-/// In the child of a fork: nothing that others of the parent's threads may have locked is used.
+/// Held while a thread attaches or detaches, and during a fork.
+static FORKS: Lock = Lock::new();
+
+/// Runs `act`, which does not panic, while no thread forks.
+fn between_forks<R>(act: impl FnOnce() -> R) -> R {
+    FORKS.acquire();
+    let result = act();
+    let released = FORKS.release();
+    debug_assert!(released.is_ok());
+    result
+}
+
+/// Before a fork.
+unsafe extern "C" fn forks() {
+    FORKS.acquire();
+}
+
+/// After a fork, in the parent.
+unsafe extern "C" fn forked_here() {
+    let _ = FORKS.release();
+}
+
+/// After a fork, in the child.
 unsafe extern "C" fn forked() {
     for entry in &TABLE {
         entry.owner.store(0, Ordering::Relaxed);
         close(entry.lock.swap(-1, Ordering::Relaxed));
     }
+    let _ = FORKS.release();
 }
 
 fn close(descriptor: RawFd) {
