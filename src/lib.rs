@@ -121,6 +121,18 @@ pub mod moving {
 mod mutex;
 mod observe;
 mod permits;
+#[cfg(all(
+    feature = "process",
+    target_os = "linux",
+    target_has_atomic = "64",
+    not(any(
+        racefree_parking,
+        all(loom, feature = "loom"),
+        all(shuttle, feature = "shuttle")
+    ))
+))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "process", target_os = "linux"))))]
+pub mod process;
 mod raw;
 // Its examples run as tests.
 #[cfg(doctest)]

@@ -22,10 +22,10 @@ impl Scope for Private {
 }
 
 /// All who map the memory that holds the word, in whatever process and at whatever address.
-#[cfg(test)]
-pub(super) struct Shared;
+#[cfg(any(test, feature = "process"))]
+pub(crate) struct Shared;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "process"))]
 impl Scope for Shared {
     const FLAGS: Flags = Flags::empty();
 }

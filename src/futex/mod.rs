@@ -58,6 +58,18 @@ use modelled as imp;
 )]
 mod imp;
 
+/// The threads of all processes that map the word.
+#[cfg(all(
+    feature = "process",
+    target_os = "linux",
+    not(any(
+        racefree_parking,
+        all(loom, feature = "loom"),
+        all(shuttle, feature = "shuttle")
+    ))
+))]
+pub(crate) use imp::Shared;
+
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub(crate) use modelled::polls;
 
