@@ -77,6 +77,7 @@ struct Known {
     order: Order,
     /// What was told, so that it is told once.
     told: HashSet<(Kind, Vec<Place>)>,
+    round: u64,
     /// Stacks of acquires, by thread and object.
     stacks: HashMap<(u64, u64), String>,
     /// The waits that a thread found stuck when it looked last.
@@ -370,7 +371,7 @@ impl Object {
     #[inline]
     fn flags(&self, method: &'static str) -> u32 {
         let mut flags = 0;
-        if self.info.permits == 1 && !self.signal.load(Ordering::Relaxed) {
+        if self.info.permits > 0 && !self.signal.load(Ordering::Relaxed) {
             flags |= LOCK;
         }
         if returns_guard(method) {
@@ -493,7 +494,7 @@ impl Begun<'_> {
     /// It wants one more.
     #[cold]
     fn wants_more(&self, me: &Me, thread: &Arc<Thread>, object: &Object, timed: bool) {
-        if thread.holds(self.number) {
+        if object.info.permits == 1 && thread.holds(self.number) {
             // Again by an owner, or by a thread that waits for a signal.
             return;
         }
@@ -527,6 +528,7 @@ impl Begun<'_> {
                 wanted: Hold {
                     object: self.number,
                     place: self.place,
+                    amount: self.amount,
                 },
                 timed,
                 when: since.map_or(Duration::ZERO, |since| since.elapsed()),
@@ -722,6 +724,11 @@ impl Known {
     fn is_new(&mut self, report: &Report) -> bool {
         let mut key = report.places.clone();
         key.sort_by_key(|place| (place.file(), place.line(), place.column()));
+        let round = report::round();
+        if self.round != round {
+            self.round = round;
+            self.told.clear();
+        }
         self.told.insert((report.kind, key))
     }
 
@@ -796,15 +803,26 @@ impl Known {
     }
 
     /// A thread acquires something while it holds other things.
-    fn depends(&mut self, new: Dependency) -> Option<Report> {
-        let cycle = self.order.add(new)?;
+    fn depends(&mut self, mut new: Dependency) -> Option<Report> {
+        let permits = |object| {
+            self.objects
+                .get(&object)
+                .map_or(1, |(info, _)| info.permits)
+        };
+        for hold in &mut new.held {
+            // A lock is held or not, on however many levels.
+            hold.amount = hold.amount.min(permits(hold.object));
+        }
+        let set = self.order.add(new, permits)?;
         let mut lines = Vec::new();
         let mut names = Vec::new();
         let mut places = Vec::new();
         let mut kind = Kind::Inversion;
-        for (at, it) in cycle.iter().enumerate() {
-            let before = &cycle[(at + cycle.len() - 1) % cycle.len()];
-            let Some(hold) = it.hold_of(before.wanted.object) else {
+        for it in &set {
+            // What another one wants, if it holds such.
+            let others = set.iter().filter(|other| other.thread != it.thread);
+            let mut wanted = others.chain([it]).map(|other| other.wanted.object);
+            let Some(hold) = wanted.find_map(|object| it.hold_of(object)) else {
                 continue;
             };
             let (held, wanted) = (self.object(hold.object), self.object(it.wanted.object));
@@ -820,7 +838,7 @@ impl Known {
                 kind = Kind::TimedInversion;
             }
         }
-        names.extend(self.names(cycle.iter().map(|it| it.wanted.object)));
+        names.extend(self.names(set.iter().map(|it| it.wanted.object)));
         self.report(kind, lines, names, places)
     }
 
@@ -837,7 +855,7 @@ impl Known {
                 if !held.is(OWNED) {
                     return Rescuers::Anyone;
                 }
-                levels += held.levels;
+                levels += held.hold.amount;
                 holders.push(thread.number);
             }
         }

@@ -97,6 +97,8 @@ impl fmt::Display for Report {
 type Hook = Arc<dyn Fn(&Report) + Send + Sync>;
 
 static HOOKS: Mutex<Vec<(u64, Hook)>> = Mutex::new(Vec::new());
+/// What was told once may be told again in the next round.
+static ROUND: AtomicU64 = AtomicU64::new(0);
 static PANICS: AtomicBool = AtomicBool::new(true);
 static STACKS: AtomicBool = AtomicBool::new(false);
 /// In milliseconds. 0: none is too long.
@@ -136,7 +138,8 @@ impl Drop for Hooked {
     }
 }
 
-/// Collects the reports of the whole process from now on. See [`Reports`].
+/// Collects the reports of the whole process from now on. What was reported before may be reported
+/// again. See [`Reports`].
 ///
 /// # Examples
 ///
@@ -147,6 +150,8 @@ impl Drop for Hooked {
 /// assert!(reports.take().is_empty());
 /// ```
 pub fn collect() -> Reports {
+    // Relaxed: read under a lock.
+    ROUND.fetch_add(1, Ordering::Relaxed);
     let list = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&list);
     let hooked = on_report(move |report| lock(&into).push(report.clone()));
@@ -216,6 +221,10 @@ pub fn set_long_wait(limit: Option<Duration>) {
 /// microseconds an acquire. It is off by default.
 pub fn set_stacks(stacks: bool) {
     STACKS.store(stacks, Ordering::Relaxed);
+}
+
+pub(super) fn round() -> u64 {
+    ROUND.load(Ordering::Relaxed)
 }
 
 pub(super) fn panics() -> bool {

@@ -35,7 +35,6 @@ struct Slot {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
     pub(super) hold: Hold,
-    pub(super) levels: u32,
     flags: u32,
 }
 
@@ -223,8 +222,11 @@ impl Thread {
             let place = unsafe { place.as_ref() }?;
             let levels = slot.levels.load(Ordering::Relaxed);
             Some(Held {
-                hold: Hold { object, place },
-                levels: levels & !FLAGS,
+                hold: Hold {
+                    object,
+                    place,
+                    amount: levels & !FLAGS,
+                },
                 flags: levels & FLAGS,
             })
         };
@@ -263,7 +265,7 @@ mod tests {
         thread.push(2, place, 2, LOCK);
         assert_eq!(thread.pop(1, Some(1)), Some(1));
         assert_eq!(objects(&thread), [3, 2]);
-        assert_eq!(thread.held()[1].levels, 3);
+        assert_eq!(thread.held()[1].hold.amount, 3);
         assert!(thread.held()[1].is(LOCK) && !thread.held()[1].is(OWNED));
         assert_eq!(thread.pop(2, Some(1)), Some(3));
         assert_eq!(thread.pop(2, None), Some(2));
