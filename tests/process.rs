@@ -10,8 +10,12 @@ mod child;
 mod condition;
 #[path = "process/event.rs"]
 mod event;
+#[path = "process/hostile.rs"]
+mod hostile;
 #[path = "process/lock.rs"]
 mod lock;
+#[path = "process/prompt.rs"]
+mod prompt;
 #[path = "process/queue.rs"]
 mod queue;
 #[path = "process/region.rs"]

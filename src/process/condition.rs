@@ -9,7 +9,7 @@
 //!
 //! A notification counts as taken when its waiter is removed, with the lock. A process that dies before
 //! leaves a waiter. Those that wait look who is alive, at first and after each piece of time in which
-//! nothing came, and pass its notification on.
+//! nothing came, and pass its notification on. It is for those alone who waited when it was made.
 
 use core::fmt;
 use std::time::{Duration, Instant};
@@ -306,7 +306,7 @@ impl Condition {
         }
         let me = Me::at(self);
         self.waiters.change(me, |waiters| {
-            let changed = notify(waiters, me, n);
+            let changed = notify(waiters, me, n, waiters.next_ticket);
             if changed {
                 Next::Commit(())
             } else {
@@ -396,19 +396,20 @@ impl Condition {
     }
 }
 
-/// Notifies the first `n` that are alive, and removes the dead before them. Returns `true` if there
-/// were any.
-fn notify(waiters: &mut Waiters, me: Me, n: usize) -> bool {
+/// Notifies the first `n` that are alive and came before the ticket `until`, and removes the dead
+/// among these. Returns `true` if there were any.
+fn notify(waiters: &mut Waiters, me: Me, n: usize, until: u32) -> bool {
     const DEAD: u32 = NOTIFIED + 1;
     let mut left = n;
     let mut changed = false;
-    for waiter in waiters.waiting() {
+    for waiter in waiters.waiting().filter(|it| it.is_before(until)) {
         if left == 0 {
             break;
         }
         changed = true;
         if me.lives(waiter.owner) {
             waiter.verdict = NOTIFIED;
+            waiter.until = until;
             left -= 1;
         } else {
             waiter.verdict = DEAD;
@@ -418,21 +419,25 @@ fn notify(waiters: &mut Waiters, me: Me, n: usize) -> bool {
     changed
 }
 
-/// Removes the dead, and notifies as many others as had been notified among them. Returns `true` if
-/// there were any.
+/// Removes the dead, and passes their notifications on to those who waited at that time. Returns
+/// `true` if there were any.
 fn pass_on(waiters: &mut Waiters, me: Me) -> bool {
-    let mut owed = 0;
-    let changed = waiters.keep(|it| {
-        let lives = me.lives(it.owner);
-        if !lives && it.verdict != WAITS {
-            owed += 1;
-        }
-        lives
-    });
-    if owed > 0 {
-        notify(waiters, me, owed);
+    let mut changed = false;
+    // One after the other: each may be for other waiters.
+    loop {
+        let mut notified = None;
+        changed |= waiters.keep(|it| {
+            let removed = notified.is_none() && !me.lives(it.owner);
+            if removed && it.verdict != WAITS {
+                notified = Some(it.until);
+            }
+            !removed
+        });
+        match notified {
+            Some(until) => notify(waiters, me, 1, until),
+            None => return changed,
+        };
     }
-    changed
 }
 
 impl Default for Condition {

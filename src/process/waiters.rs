@@ -22,14 +22,22 @@ pub(super) struct Waiter {
     ticket: u32,
     /// `WAITS`, or what the primitive makes of it.
     pub(super) verdict: u32,
-    unused: u32,
+    /// The next ticket at the time of the verdict: those from it on came later.
+    pub(super) until: u32,
+}
+
+impl Waiter {
+    /// Whether it came before the ticket `until` was given out.
+    pub(super) fn is_before(&self, until: u32) -> bool {
+        until.wrapping_sub(self.ticket).wrapping_sub(1) < u32::MAX / 2
+    }
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Waiters {
     length: u32,
-    next_ticket: u32,
+    pub(super) next_ticket: u32,
     /// What a barrier knows beside.
     pub(super) parties: u32,
     pub(super) broken: u32,
@@ -57,7 +65,7 @@ impl Waiters {
             owner: 0,
             ticket: 0,
             verdict: WAITS,
-            unused: 0,
+            until: 0,
         };
         Self {
             length: 0,
@@ -92,7 +100,7 @@ impl Waiters {
             owner: ticket.owner,
             ticket: ticket.number,
             verdict: WAITS,
-            unused: 0,
+            until: 0,
         };
         self.length = length as u32 + 1;
         self.next_ticket = self.next_ticket.wrapping_add(1);

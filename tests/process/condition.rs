@@ -124,6 +124,21 @@ with_children! {
 }
 
 with_children! {
+    fn a_notification_of_the_dead_is_not_for_one_who_comes_later: Turns = turns();
+    { "waits" => wait, }
+    |turns, start| {
+        let mut child = start("waits");
+        until_waiting(turns, 1);
+        child.stop();
+        let guard = turns.condition.guard().unwrap();
+        turns.condition.notify(1).unwrap();
+        child.kill();
+        assert_eq!(turns.condition.wait_timeout(Duration::from_millis(120)), Ok(false));
+        drop(guard);
+    }
+}
+
+with_children! {
     fn an_owner_that_dies_during_a_wait: Turns = turns();
     {
         "holds" => |turns| {
