@@ -90,6 +90,11 @@ pub mod guide {
         #![doc = include_str!("../docs/guide/platforms.md")]
     }
 
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    pub mod processes {
+        #![doc = include_str!("../docs/guide/processes.md")]
+    }
+
     pub mod programs {
         #![doc = include_str!("../docs/guide/programs.md")]
     }

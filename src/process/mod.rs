@@ -3,7 +3,8 @@
 //! `process`.
 //!
 //! A [`Shared`] region contains a primitive, or a struct of them that [`shared!`] declares. Other
-//! processes attach to it by a descriptor or by a path.
+//! processes attach to it by a descriptor or by a path. [The guide](crate::guide::processes) has
+//! `multiprocessing` name by name, what a death does at each primitive, and the limits.
 //!
 //! ```
 //! use racefree::process::{Lock, Shared, shared};
