@@ -482,7 +482,7 @@ fn permits_that_their_holders_want_more_of() {
         threads.map(|thread| thread.join().is_err())
     });
     assert_eq!(panics.iter().filter(|it| **it).count(), 1);
-    assert_eq!(test.kinds(), [Kind::Deadlock]);
+    assert_eq!(test.kinds(), [Kind::Inversion, Kind::Deadlock]);
     assert_eq!(permits.value(), 2);
 }
 
@@ -502,6 +502,34 @@ fn who_could_still_be_helped_is_in_no_deadlock() {
         thread::sleep(Duration::from_millis(300));
         event.set();
         waits.join().unwrap();
+    });
+    assert!(!test.kinds().contains(&Kind::Deadlock));
+}
+
+#[test]
+fn a_guard_on_its_way_is_in_no_deadlock() {
+    let test = Test::begin();
+    let (sent, other) = (Lock::new(), Lock::new());
+    let met = std::sync::Barrier::new(3);
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        let (sent, other, met) = (&sent, &other, &met);
+        scope.spawn(move || {
+            sender.send(sent.guard()).unwrap();
+            met.wait();
+            drop(other.guard());
+        });
+        scope.spawn(move || {
+            let _other = other.guard();
+            met.wait();
+            drop(sent.guard());
+        });
+        scope.spawn(move || {
+            let guard = receiver.recv().unwrap();
+            met.wait();
+            thread::sleep(Duration::from_millis(100));
+            drop(guard);
+        });
     });
     assert!(!test.kinds().contains(&Kind::Deadlock));
 }

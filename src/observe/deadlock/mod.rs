@@ -21,7 +21,7 @@
 //! 4. A hold is removed before its release and added after its acquire. So an object that is passed
 //!    on at this moment has no holder, and a thread that waits for it is not stuck.
 //! 5. Threads do not stop while one looks. The waits are read before the holds, and again after
-//!    them: only threads that are in the same wait at both count.
+//!    them: only threads that are in the same wait at both count, and have been for 250 ms.
 //!
 //! **An object that is used as a signal** is one that was given back, without a guard, by a thread
 //! that does not hold it. From then on it is in no order.
@@ -50,6 +50,10 @@ mod thread;
 
 /// How long a thread sleeps before it looks again whether it is stuck.
 const PIECE: Duration = Duration::from_millis(50);
+
+/// How long each thread of a deadlock has waited before it is certain. A deadlock does not end, so
+/// nothing is lost; and a guard may be on its way to a thread that drops it.
+const SETTLED: Duration = Duration::from_millis(250);
 
 /// How long a thread waits before it says that nobody may be left to end its wait.
 const GRACE: Duration = Duration::from_secs(1);
@@ -881,8 +885,10 @@ impl Known {
             .collect();
         // Those that are still in the same wait were in it, all at once, when the others were looked
         // at. What a thread holds does not change in a wait.
-        waits
-            .retain(|(thread, wait, _)| thread.wait().is_some_and(|now| now.number == wait.number));
+        waits.retain(|(thread, wait, _)| {
+            let same = thread.wait().is_some_and(|now| now.number == wait.number);
+            same && wait.since.elapsed() >= SETTLED
+        });
         let rescuers: Vec<_> = waits
             .iter()
             .map(|(it, _, by)| (it.number, by.clone()))
