@@ -251,6 +251,9 @@ fn main() -> ExitCode {
         }
         let end = wild(&program);
         *counts.ends.entry(end).or_default() += 1;
+        if end == End::Hang && !program.primitives.contains(&Kind::BareLock) {
+            println!("seed {seed}, hangs with guards alone: {program}");
+        }
         if end == End::Deadlock && !can {
             counts.false_certain += 1;
             println!("seed {seed}, false and certain: {program}");

@@ -617,11 +617,10 @@ impl Me {
     fn is_new(&self, held: &[Hold], wanted: u64, timed: bool) -> bool {
         // FNV-1a, of numbers.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for number in held
+        let held = held
             .iter()
-            .map(|hold| hold.object)
-            .chain([wanted, timed.into()])
-        {
+            .flat_map(|hold| [hold.object, hold.amount.into()]);
+        for number in held.chain([wanted, timed.into()]) {
             hash = (hash ^ number).wrapping_mul(0x0000_0100_0000_01b3);
             hash ^= hash >> 29;
         }
