@@ -394,7 +394,7 @@ const NOTHING: Operation = Operation {
     after: |_, _| (),
 };
 
-/// Somebody died who held the lock.
+/// A process died while it held the lock.
 fn a_dead_owner(region: &Region) {
     let other = Region::attach(region).unwrap();
     other.lock.acquire().unwrap();

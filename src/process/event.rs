@@ -218,7 +218,7 @@ impl Event {
                 return false;
             }
             let asleep = word | AWAITED;
-            // Relaxed: it tells nothing but that somebody sleeps.
+            // Relaxed: it says only that a thread sleeps.
             let said =
                 (self.word).compare_exchange(word, asleep, Ordering::Relaxed, Ordering::Relaxed);
             if said.is_ok() {

@@ -359,7 +359,7 @@ impl<T: Data, const N: usize> fmt::Debug for Queue<T, N> {
     }
 }
 
-/// A bounded queue of bytes between processes: each item is a slice with a length of its own.
+/// A bounded queue of bytes between processes: each item is a slice, with its length.
 ///
 /// Its capacity is `WORDS` words of 8 bytes. An item takes its length, rounded up to a word, and one
 /// word more. The rest is as for a [`Queue`].

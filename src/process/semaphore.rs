@@ -348,7 +348,7 @@ impl Semaphore {
             if deadline.has_passed() {
                 return false;
             }
-            // Relaxed: it tells nothing but that somebody sleeps.
+            // Relaxed: it says only that a thread sleeps.
             let said = |word: u32| (word & !AWAITED == 0).then_some(AWAITED);
             if (self.word)
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, said)

@@ -137,7 +137,7 @@ impl Word {
             }
             let asleep = word | CONTENDED;
             if word != asleep {
-                // Relaxed: it tells nothing but that somebody sleeps.
+                // Relaxed: it says only that a thread sleeps.
                 let said =
                     (self.0).compare_exchange(word, asleep, Ordering::Relaxed, Ordering::Relaxed);
                 if said.is_err() {
@@ -149,7 +149,7 @@ impl Word {
         }
     }
 
-    /// Releases the word, whoever holds it.
+    /// Releases the word, whichever process holds it.
     #[inline]
     pub(super) fn release(&self, me: Me) -> Result<(), ReleaseError> {
         // Release: invariant 2.
