@@ -9,6 +9,9 @@ use wait_timeout::ChildExt;
 
 #[path = "examples/file_copier.rs"]
 mod file_copier;
+#[cfg(all(feature = "process", target_os = "linux"))]
+#[path = "examples/processes.rs"]
+mod processes;
 
 /// The example `name`, which cargo builds beside this test, with `arguments`.
 fn command(name: &str, arguments: &[&str]) -> Command {
