@@ -1,6 +1,7 @@
 //! Models of several permits at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use racefree_loom::model::{self, RaceCell, WakeOrder};
 use racefree_loom::{BoundedSemaphore, Semaphore};
@@ -38,6 +39,19 @@ fn two_from_two_threads() {
         let givers = [(); 2].map(|()| spawn(&semaphore, |it| it.release().unwrap()));
         semaphore.acquire_n(2);
         givers.into_iter().for_each(|giver| giver.join().unwrap());
+        assert_eq!(semaphore.value(), 0);
+    });
+}
+
+/// A call whose time is up takes what is there, whenever that came.
+#[test]
+fn a_deadline_that_is_past() {
+    explore(|| {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let giver = spawn(&semaphore, |it| it.release().unwrap());
+        let acquired = semaphore.acquire_n_timeout(2, Duration::ZERO);
+        giver.join().unwrap();
+        assert_eq!(semaphore.acquire_n_timeout(2, Duration::ZERO), !acquired);
         assert_eq!(semaphore.value(), 0);
     });
 }
